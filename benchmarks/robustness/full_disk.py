@@ -65,7 +65,6 @@ WORKS = {
     "extract": Work(("extract", "list.csv", "--out", "{}/log_mel", "--model", "m.scn", "--shard-size", "3")),
     "export onnx": Work(("export", "m.scn", "--out", "{}/m.onnx"), before=("export", "esc10", "--out", "{}/m.onnx")),
     "export card": Work(("export", "m.scn", "--out", "{}/m.md"), before=("export", "esc10", "--out", "{}/m.md")),
-    "export card": Work(("export", "m.scn", "--out", "{}/m.md"), before=("export", "esc10", "--out", "{}/m.md")),
     "info --plot": Work(("info", ".", "--plot", "{}/sizes.png")),
 }
 

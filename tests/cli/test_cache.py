@@ -18,7 +18,7 @@ def test_cache_prints_sizes_and_clears(
     cache()
     assert capsys.readouterr().out.split() == [
         *(str(tmp_path), "features", "3.0", "MB", "statistics", "0.0", "MB"),
-        *("compiled", "code", "0.0", "MB", "all", "3.0", "MB"),
+        *("compiled", "code", "0.0", "MB", "packages", "0.0", "MB", "all", "3.0", "MB"),
     ]
     with file_lock(tmp_path / "0123456789abcdef" / "lock"):
         cache(clear=True)

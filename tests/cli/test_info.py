@@ -124,7 +124,7 @@ def test_info_states_the_footprint_or_why_there_is_none(
     code, printed, _ = command("info", tmp_path / "a.scn", "--mhz", "50")
     assert code == 0
     line = re.search(r"microcontroller +(.*?)\nreceptive", printed, re.DOTALL)[1]
-    assert "in int8, flash 20." in line
+    assert "in int8, flash 16." in line
     assert "at 50 MHz (estimate)" in " ".join(line.split())
     code, printed, _ = command("info", tmp_path / "b.scn")
     assert code == 0

@@ -14,7 +14,12 @@ from scenelet.config import setting_keys
 COMMANDS: dict[str, Any] = dict(all_commands())
 OPTIONS = {words: {o for p in command.params for o in p.opts} for words, command in COMMANDS.items()}
 PROJECT = tomllib.loads((pages.ROOT / "pyproject.toml").read_text())["project"]
-TARGETS = re.findall(r"^([\w-]+):", (pages.ROOT / "Makefile").read_text(), re.MULTILINE)
+PROGRAM = pages.ROOT / "src/scenelet/export/c/sources/Makefile"  # of an exported C program
+TARGETS = [
+    target
+    for makefile in (pages.ROOT / "Makefile", PROGRAM)
+    for target in re.findall(r"^([\w-]+):", makefile.read_text(), re.MULTILINE)
+]
 SECTIONS = {key.partition(".")[0] for key in setting_keys() if "." in key}
 
 GLOBAL = {"--version", "--install-completion", "--show-completion"}

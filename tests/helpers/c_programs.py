@@ -1,21 +1,21 @@
-"""Compilation of C programs in tests."""
+"""Compilers and other programs that tests run."""
 
 import shutil
 import subprocess
-from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 
-def compiler(name: str) -> str:
-    """Return the name of a compiler, or skip the test if it is not installed."""
-    if shutil.which(name) is None:
-        pytest.skip(f"needs the compiler {name}")
-    return name
+def require(*programs: str) -> None:
+    """Skip a test if a program is missing."""
+    for program in programs:
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
 
 
-def run(command: Sequence[str]) -> str:
-    """Run a command and return what it prints; fail with its messages if it fails."""
-    done = subprocess.run(list(command), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+def run(*command: str | Path) -> str:
+    """Run a program that must succeed, and return its output."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

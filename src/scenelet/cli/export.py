@@ -67,7 +67,7 @@ def export(
     format: FormatOption = Format.table,
     quiet: QuietOption = False,
 ) -> None:
-    """Convert a model to ONNX, TensorFlow Lite, a C program or a web page, or write its model card."""
+    """Convert a model to ONNX, TensorFlow Lite, C or a web page."""
     _check_options(out, to, input, int8)
 
     from scenelet.cli import export_forms

@@ -10,7 +10,7 @@ import pytest
 import scenelet
 from helpers import traced_networks
 from helpers.board_stubs import ARDUINO, ESP_IDF
-from helpers.c_programs import compiler, run
+from helpers.c_programs import require, run
 from helpers.fused_networks import quantized, traced_model
 from scenelet.audio.io import blocks
 from scenelet.errors import OutputError
@@ -43,14 +43,14 @@ def write_texts(folder, texts):
     ],
 )
 def test_the_example_compiles(tmp_path, model, layout, command, stubs, source, channels):
-    compiler(command[0])
+    require(command[0])
     write_project(model, "a model", tmp_path, layout, quantized(model))
     library = tmp_path / ("src" if layout == "arduino" else "components/scenelet")
     if channels == "mono":  # the functions are not run, so the other constants do not matter
         header = library / "model_frontend.h"
         header.write_text(header.read_text().replace("SCENELET_CHANNELS 2", "SCENELET_CHANNELS 1"))
     write_texts(tmp_path / "stubs", stubs)
-    run([*command, *WARNINGS, "-fsyntax-only", f"-I{tmp_path / 'stubs'}", f"-I{library}", str(tmp_path / source)])
+    run(*command, *WARNINGS, "-fsyntax-only", f"-I{tmp_path / 'stubs'}", f"-I{library}", tmp_path / source)
 
 
 def test_a_component_lists_all_its_sources(model):
@@ -84,11 +84,11 @@ def test_labels_stay_text_in_the_readme(model):
 @pytest.mark.parametrize("int8", [True, False])
 @pytest.mark.parametrize("name", ["gcc", "clang"])
 def test_the_plain_folder_passes_its_own_test(tmp_path, model, int8, name):
-    compiler(name)
+    require(name)
     write_project(model, "a model", tmp_path, "c", quantized(model) if int8 else None)
     # the sanitizers of clang are a package of their own
     options = "-g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all" if name == "gcc" else "-O2"
-    printed = run(["make", "-C", str(tmp_path), "test", "listen", f"CC={name}", f"CFLAGS={options}"])
+    printed = run("make", "-C", str(tmp_path), "test", "listen", f"CC={name}", f"CFLAGS={options}")
     assert "network: correct" in printed
     assert printed.count("front end in") == 2
 
@@ -129,11 +129,11 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path, model):
 @pytest.mark.parametrize(("hop", "frames"), [(16_384, 64), (1, 1)])
 def test_answers_are_those_of_the_smoother_in_python(tmp_path, model, hop, frames):
     """Windows are whole frames apart, also if the hop is shorter than a frame."""
-    compiler("cc")
+    require("cc")
     write_texts(tmp_path, project_files(model, "a model", "c"))
     program = str(tmp_path / "probe")
     probe = str(HELPERS / "answer_probe.c")
-    run(["cc", "-std=c99", *WARNINGS, f"-I{tmp_path}", probe, str(tmp_path / "scenelet.c"), "-o", program, "-lm"])
+    run("cc", "-std=c99", *WARNINGS, f"-I{tmp_path}", probe, str(tmp_path / "scenelet.c"), "-o", program, "-lm")
     rng = np.random.default_rng(0)
     rows = rng.dirichlet([0.4, 0.4, 0.4], 300).astype(np.float32)
     rows[rng.random(300) < 0.1] = 0  # silence
@@ -153,7 +153,7 @@ def test_answers_are_those_of_the_smoother_in_python(tmp_path, model, hop, frame
 
 @pytest.mark.parametrize("fixed_point", [0, 1])
 def test_the_built_in_model_hears_a_real_recording(tmp_path, fixed_point):
-    compiler("cc")
+    require("cc")
     classifier = scenelet.load("esc10", threads=1)
     recording, rate = next(iter(blocks(example("esc10"))))
     assert rate == classifier.model.features.sample_rate
@@ -166,7 +166,7 @@ def test_the_built_in_model_hears_a_real_recording(tmp_path, fixed_point):
     log_mels = list(classifier.log_mel_windows(example("esc10")))
     int8 = quantize_network(network, value_ranges(classifier.model, network.shapes, log_mels))
     write_project(classifier.model, "esc10", tmp_path, "c", int8)
-    run(["make", "-C", str(tmp_path), "listen", f"FIXED_POINT={fixed_point}"])
+    run("make", "-C", str(tmp_path), "listen", f"FIXED_POINT={fixed_point}")
     samples = np.tile(np.clip(np.rint(recording[0] * 32768), -32768, 32767).astype("<i2"), 2)
     done = subprocess.run([str(tmp_path / "listen")], input=samples.tobytes(), capture_output=True, check=True)
     answers = [line.split("\t") for line in done.stdout.decode().splitlines()]

@@ -85,7 +85,7 @@ def test_missing_tflite_micro_is_an_error_where_it_exists(has_wheel: bool, monke
 
 
 def test_residual_norm_is_refused_before_the_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file, "value_ranges", lambda *_: pytest.fail("the calibration has begun"))
+    monkeypatch.setattr(file, "quantize_model", lambda *_: pytest.fail("the calibration has begun"))
     model = model_of(random_network(1))
     check_tflite_exportable(model, int8=False)
     with pytest.raises(ModelFileError, match="no int8 form"):

@@ -117,3 +117,16 @@ def test_serialize_is_deterministic() -> None:
     graph = Graph()
     graph.tensor("x", (1, 2), np.float32)
     assert serialize(graph, 0, 0, {"a": "b"}) == serialize(graph, 0, 0, {"a": "b"})
+
+
+def test_equal_zero_points_are_stored_once() -> None:
+    """A weight has a zero point of eight bytes per channel, and all are zero."""
+
+    def size(count: int) -> int:
+        graph = Graph()
+        for index in range(count):
+            steps = tuple(np.arange(1000, dtype=np.float32) + index + 1)
+            graph.constant("w", np.full((1000, 1), index, np.int8), steps=steps, zero_points=(0,) * 1000)
+        return len(serialize(graph, 0, 0, {}))
+
+    assert 5000 < size(3) - size(2) < 5200  # 1000 weights and 1000 steps

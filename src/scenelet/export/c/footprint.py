@@ -6,7 +6,7 @@ from typing import Any
 
 from scenelet.errors import ModelFileError
 from scenelet.export.c.memory_plan import plan_memory
-from scenelet.export.c.network import constant_bytes
+from scenelet.export.c.network_constants import Constants
 from scenelet.export.c.tables import Tables, frontend_flash, frontend_ram
 from scenelet.export.fused.fuse import fuse
 from scenelet.export.fused.int8_network import Int8Network, quantize_network
@@ -15,10 +15,10 @@ from scenelet.inference.onnx_frontend import frontend_macs
 from scenelet.model.costs import macs
 from scenelet.model.scene_model import SceneModel
 
-CODE_BYTES = 16_000
+CODE_BYTES = 12_000
 """Estimated bytes of machine code, with the parts of the C library that it needs."""
-# Fitted to counts of two models on an emulated Cortex-M4, compiled with -O2: 107 and 1,029 million per window in int8.
-INT8_INSTRUCTIONS, FLOAT_INSTRUCTIONS = (3, 90), (6, 40)
+# Fitted to counts of two models on an emulated Cortex-M4, compiled with -O2: 74 and 666 million per window in int8.
+INT8_INSTRUCTIONS, FLOAT_INSTRUCTIONS = (2, 57), (6, 29)
 """Instructions per multiply-accumulate, and per number that a convolution or a sum writes."""
 FRONTEND_INSTRUCTIONS = 10
 """Instructions per multiply-accumulate of the front end in floating point."""
@@ -66,11 +66,14 @@ def footprint(model: SceneModel, int8: bool = True) -> Footprint:
     >>> from scenelet.model.pretrained import built_in
     >>> found = footprint(read_model(built_in("esc10")))
     >>> found.int8, found.activations
-    (True, 533640)
+    (True, 533644)
     """
     network, tables = fuse(model), Tables(model)
     only_float = any(isinstance(layer, ResidualNorm) for layer in network.layers)
     integers = _any_int8(network) if int8 and not only_float else None
+    constants = Constants(network, plan_memory(network), integers)
+    for layer in network.layers:
+        constants.parameters(layer)
     samples = model.window.samples(model.features.sample_rate)
     transforms, _ = frontend_macs(model.features, samples)
     frames = model.features.n_channels * model.features.n_frames(samples)
@@ -79,10 +82,10 @@ def footprint(model: SceneModel, int8: bool = True) -> Footprint:
     written = sum(math.prod(network.shapes[layer.name]) for layer in network.layers if isinstance(layer, Conv | Add))
     per_mac, per_number = FLOAT_INSTRUCTIONS if integers is None else INT8_INSTRUCTIONS
     instructions = per_mac * network_work + per_number * written + FRONTEND_INSTRUCTIONS * frontend_work
-    arena, ram = plan_memory(network).size * (1 if integers is not None else 4), frontend_ram(tables)
+    arena, ram = constants.arena * (1 if integers is not None else 4), frontend_ram(tables)
     return Footprint(
         int8=integers is not None,
-        constants=constant_bytes(network, integers) + frontend_flash(tables, fixed=False),
+        constants=constants.size + frontend_flash(tables, fixed=False),
         code=CODE_BYTES,
         activations=arena,
         features=ram["stream_float"] + max(0, 2 * ram["log_mel"] - arena),  # log-mel is in fixed point there

@@ -24,7 +24,7 @@ def golden_network(model: SceneModel, int8: Int8Network | None) -> str:
     windows = [golden_window(index, (n_mels, frames, channels)) for index in range(WINDOWS)]
     if int8 is None:
         # in dB, from -80 in exact steps
-        log_mels = np.float32([window.transpose(2, 0, 1) * 0.3125 - 80 for window in windows])
+        log_mels = np.array([window.transpose(2, 0, 1) * 0.3125 - 80 for window in windows], np.float32)
         rows = Classifier(model, threads=1).probabilities(log_mels)
     else:
         rows = np.stack([run_int8(int8, (window - 128).astype(np.int8))[OUTPUT].ravel() for window in windows])

@@ -5,35 +5,21 @@ from importlib import resources
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scenelet.export.c.golden_network import golden_network
-from scenelet.export.c.literals import c_comment, c_float, c_numbers, c_table, c_text
-from scenelet.export.c.memory_plan import MemoryPlan, plan_memory
+from scenelet.export.c.literals import c_comment, c_float, c_table, c_text
+from scenelet.export.c.memory_plan import is_depthwise, plan_memory
+from scenelet.export.c.network_constants import Constants
 from scenelet.export.fused.fuse import fuse
 from scenelet.export.fused.int8_arithmetic import (
-    Multiplier,
-    add_multipliers,
-    conv_multipliers,
-    exp_table,
-    mean_multiplier,
     multiplier,
-    rescale_table,
-    silu_table,
 )
 from scenelet.export.fused.int8_network import Int8Network
 from scenelet.export.fused.layers import (
-    Add,
     AveragePool,
     Conv,
-    FrequencyMean,
     FusedNetwork,
-    GlobalMean,
-    Layer,
     MaxPool,
-    Relu,
-    Silu,
-    Softmax,
 )
 from scenelet.inference.threshold import MIN_THRESHOLD, stored_threshold
 from scenelet.model.ops import INPUT
@@ -79,129 +65,24 @@ def network_files(model: SceneModel, int8: Int8Network | None = None) -> dict[st
     """
     network = fuse(model) if int8 is None else int8.network
     plan = plan_memory(network)
-    constants = Constants(network, int8)
-    layers = _layers(network, plan, constants)
+    constants = Constants(network, plan, int8)
+    layers = _layers(network, constants)
     kind = "float" if int8 is None else "int8"
     names = [*SOURCES, f"scenelet_conv_{kind}.c", f"scenelet_layers_{kind}.c"]
     sources = resources.files("scenelet.export.c") / "sources"
     return {
-        "model_network.h": _header(model, plan, constants, int8),
-        "model_network.c": _source(model, network, plan, constants, layers),
+        "model_network.h": _header(model, constants),
+        "model_network.c": _source(model, constants, layers),
         "golden_network.h": golden_network(model, int8),
         **{name: (sources / name).read_text(encoding="utf-8") for name in names},
     }
 
 
-def constant_bytes(network: FusedNetwork, int8: Int8Network | None) -> int:
-    """Return the bytes of flash that a network's weights and tables take.
-
-    Args:
-        network: the network.
-        int8: its integers, if the C program runs in int8.
-    """
-    constants = Constants(network, int8)
-    for layer in network.layers:
-        constants.parameters(layer)
-    return constants.size
-
-
-class Constants:
-    """Constants of a network in C. Equal arrays are written once.
-
-    Args:
-        network: the network.
-        int8: its integers, if the C program runs in int8.
-
-    Attributes:
-        lines: the definitions.
-        size: bytes of all arrays.
-    """
-
-    def __init__(self, network: FusedNetwork, int8: Int8Network | None) -> None:
-        self.network, self.int8 = network, int8
-        self.lines: list[str] = []
-        self.size = 0
-        self._names: dict[tuple[str, bytes], str] = {}
-
-    def array(self, c_type: str, numbers: Any) -> str:
-        """Define an array of a C type and return its name."""
-        array = np.ascontiguousarray(numbers, np.float32 if c_type == "float" else np.dtype(c_type.removesuffix("_t")))
-        key = c_type, array.tobytes()
-        if key not in self._names:
-            self._names[key] = f"{c_type.removesuffix('_t')}_{len(self._names)}"
-            self.size += array.nbytes
-            self.lines += c_table(f"static const {c_type} {self._names[key]}[]", c_numbers(array.ravel()))
-        return self._names[key]
-
-    def parameters(self, layer: Layer) -> str:
-        """Define the parameters of a layer and return a pointer to them."""
-        if isinstance(layer, Conv):
-            kind, fields = self._float_conv(layer) if self.int8 is None else self._int8_conv(layer, self.int8)
-            name = f"conv_{len(self.lines)}"
-            self.lines.append(f"static const scenelet_{kind}_conv {name} = {{{', '.join(fields)}}};")
-            return f"&{name}"
-        if self.int8 is None:
-            return "0"
-        result, values = self.int8.values[layer.name], self.int8.values
-        sources = [values[name] for name in layer.reads]
-        match layer:
-            case Add():
-                return self._multipliers(add_multipliers(*sources, result))
-            case Relu():
-                return self.array("int8_t", rescale_table(sources[0], result))
-            case Silu():
-                return self.array("int8_t", silu_table(sources[0], result))
-            case FrequencyMean() | GlobalMean():
-                frequencies, frames, _ = self.network.shapes[layer.input]
-                count = frequencies * frames if isinstance(layer, GlobalMean) else frequencies
-                return self._multipliers([mean_multiplier(sources[0], count, result)])
-            case Softmax():
-                return self.array("int32_t", exp_table(sources[0]))
-        return "0"
-
-    def _multipliers(self, multipliers: Sequence[Multiplier]) -> str:
-        return self.array("int32_t", [number for each in multipliers for number in (each.mantissa, each.shift)])
-
-    def _int8_conv(self, layer: Conv, int8: Int8Network) -> tuple[str, list[str]]:
-        integers = int8.convs[layer.name]
-        mantissas, shifts = conv_multipliers(int8.values[layer.input], integers.steps, int8.values[layer.name])
-        distinct = {id(weights): weights for weights in integers.weights}
-        variants = [list(distinct).index(id(weights)) for weights in integers.weights]
-        weights = np.stack([self._in_order(layer, each) for each in distinct.values()])
-        return "int8", [
-            self.array("int8_t", weights),
-            self.array("uint8_t", variants) if len(distinct) > 1 else "0",
-            self.array("int32_t", integers.biases),
-            self.array("int32_t", mantissas),
-            self.array("int8_t", shifts),
-        ]
-
-    def _float_conv(self, layer: Conv) -> tuple[str, list[str]]:
-        weight, scale = layer.weight, layer.scale
-        integers = reals = "0"
-        if weight.exact:
-            integers = self.array("int8_t", self._in_order(layer, weight.integers))
-            scale = scale * weight.steps
-        else:
-            reals = self.array("float", self._in_order(layer, weight.values))
-        return "float", [integers, reals, self.array("float", scale), self.array("float", layer.shift)]
-
-    def _in_order(self, layer: Conv, weights: NDArray[Any]) -> NDArray[Any]:
-        """Return weights as the C program reads them: depthwise ones with channels last."""
-        return weights.transpose(3, 1, 2, 0) if is_depthwise(layer, self.network) else weights
-
-
-def is_depthwise(layer: Conv, network: FusedNetwork) -> bool:
-    """Return whether each output channel of a convolution has its own input channel."""
-    channels = network.shapes[layer.input][2], network.shapes[layer.name][2]
-    return channels == (layer.groups, layer.groups)
-
-
-def _layers(network: FusedNetwork, plan: MemoryPlan, constants: Constants) -> list[str]:
+def _layers(network: FusedNetwork, constants: Constants) -> list[str]:
     """Return the entries of all layers."""
     indices = {name: index for index, name in enumerate(_value_names(network))}
     entries = []
-    for chain in plan.chains:
+    for chain in constants.plan.chains:
         for layer in chain:
             kind = KINDS[type(layer).__name__]
             bands, stride, dilation, pads, kernel, groups = 1, (1, 1), (1, 1), (0, 0), (1, 1), 1
@@ -230,7 +111,8 @@ def _pair(pair: Sequence[int]) -> str:
     return f"{{{pair[0]}, {pair[1]}}}"
 
 
-def _tensor(name: str, network: FusedNetwork, plan: MemoryPlan, int8: Int8Network | None) -> str:
+def _tensor(name: str, constants: Constants) -> str:
+    network, plan, int8 = constants.network, constants.plan, constants.int8
     frequencies, frames, channels = network.shapes[name]
     row, column = (channels, 0) if name in plan.columns else (frames * channels, channels)
     zero_point = 0 if int8 is None else int8.values[name].zero_point
@@ -238,14 +120,14 @@ def _tensor(name: str, network: FusedNetwork, plan: MemoryPlan, int8: Int8Networ
     return f"    {{{', '.join(map(str, numbers))}}}, /* {c_comment(name)} */"
 
 
-def _header(model: SceneModel, plan: MemoryPlan, constants: Constants, int8: Int8Network | None) -> str:
-    network, threshold = constants.network, stored_threshold(model.results)
+def _header(model: SceneModel, constants: Constants) -> str:
+    network, int8, threshold = constants.network, constants.int8, stored_threshold(model.results)
     macros: dict[str, Any] = {
         "INT8": int(int8 is not None),
         "CLASSES": len(model.labels),
         "THRESHOLD": c_float(threshold.probability if threshold else MIN_THRESHOLD),
         "LAYERS": len(network.layers),
-        "ARENA": plan.size,
+        "ARENA": constants.arena,
         "INPUT_NUMBERS": int(np.prod(network.shapes[INPUT])),
     }
     if int8 is not None:
@@ -262,7 +144,7 @@ def _header(model: SceneModel, plan: MemoryPlan, constants: Constants, int8: Int
         "/* Sizes of one model's network, written by scenelet export.",
         f"   Licenses: {c_comment(model.licenses)}",
         "",
-        f"   Bytes of RAM: {plan.size * width} for the arena of scenelet_run.",
+        f"   Bytes of RAM: {macros['ARENA'] * width} for the arena of scenelet_run.",
         f"   Bytes of flash: {constants.size} for weights and tables. */",
         "#ifndef SCENELET_MODEL_NETWORK_H",
         "#define SCENELET_MODEL_NETWORK_H",
@@ -274,9 +156,7 @@ def _header(model: SceneModel, plan: MemoryPlan, constants: Constants, int8: Int
     ])  # fmt: skip
 
 
-def _source(
-    model: SceneModel, network: FusedNetwork, plan: MemoryPlan, constants: Constants, layers: Sequence[str]
-) -> str:
+def _source(model: SceneModel, constants: Constants, layers: Sequence[str]) -> str:
     return "\n".join([
         "/* Constants of one model's network, written by scenelet export.",
         f"   Licenses: {c_comment(model.licenses)} */",
@@ -287,7 +167,7 @@ def _source(
         *constants.lines,
         "",
         "const scenelet_tensor scenelet_tensors[] = {",
-        *(_tensor(name, network, plan, constants.int8) for name in _value_names(network)),
+        *(_tensor(name, constants) for name in _value_names(constants.network)),
         "};",
         "",
         "const scenelet_layer scenelet_layers[SCENELET_LAYERS] = {",

@@ -59,8 +59,8 @@ def conv_multipliers(
     """
     factors = source.step * steps.astype(np.float64) / result.step
     pairs = [multiplier(factor) for factor in factors.ravel().tolist()]
-    mantissas, shifts = [pair.mantissa for pair in pairs], [pair.shift for pair in pairs]
-    return np.reshape(np.int64(mantissas), steps.shape), np.reshape(np.int64(shifts), steps.shape)
+    mantissas, shifts = np.array([(pair.mantissa, pair.shift) for pair in pairs], np.int64).T
+    return mantissas.reshape(steps.shape), shifts.reshape(steps.shape)
 
 
 def rescale(numbers: Any, mantissas: Any, shifts: Any) -> Integers:
@@ -80,7 +80,9 @@ def high_product(a: Any, b: Any) -> Integers:
     >>> int(high_product(-(2**31), 2**30))
     -1073741824
     """
-    return np.minimum((np.asarray(a, np.int64) * np.asarray(b, np.int64) + 2**30) >> 31, INT32_MAX)
+    product: Integers = np.asarray(a, np.int64) * np.asarray(b, np.int64)
+    rounded: Integers = (product + 2**30) >> 31
+    return np.minimum(rounded, INT32_MAX)
 
 
 def rounded_shift(numbers: Any, bits: Any) -> Integers:
@@ -90,8 +92,9 @@ def rounded_shift(numbers: Any, bits: Any) -> Integers:
     [3, -3, 3]
     """
     numbers, bits = np.asarray(numbers, np.int64), np.asarray(bits, np.int64)
-    half = (1 << bits) >> 1
-    return (numbers + half - ((numbers < 0) & (bits > 0))) >> bits
+    half: Integers = (1 << bits) >> 1
+    rounded: Integers = (numbers + half - ((numbers < 0) & (bits > 0))) >> bits
+    return rounded
 
 
 def to_int8(numbers: Integers, zero_point: int) -> NDArray[np.int8]:
@@ -141,7 +144,7 @@ def silu_table(source: Quantization, result: Quantization) -> NDArray[np.int8]:
 def add_multipliers(a: Quantization, b: Quantization, result: Quantization) -> list[Multiplier]:
     """Return the multipliers of both terms, shifted left by `ADD_SHIFT`, and of their sum."""
     twice_larger = 2 * max(a.step, b.step)
-    factors = a.step / twice_larger, b.step / twice_larger, twice_larger / (2**ADD_SHIFT * result.step)
+    factors: list[float] = [a.step / twice_larger, b.step / twice_larger, twice_larger / (2**ADD_SHIFT * result.step)]
     return [multiplier(factor) for factor in factors]
 
 
@@ -184,7 +187,7 @@ def softmax(logits: NDArray[np.int8], table: Integers) -> NDArray[np.int8]:
     exponentials = table[logits.max().astype(np.int64) - logits]
     total = int(rounded_shift(exponentials, SUM_INTEGER_BITS).sum())
     headroom = 32 - total.bit_length()
-    reciprocal = one_over_one_plus(np.int64((total << headroom) - 2**31))
+    reciprocal = one_over_one_plus(np.array((total << headroom) - 2**31))
     bits = SUM_INTEGER_BITS - headroom + 31 - 8
     return to_int8(rounded_shift(high_product(reciprocal, exponentials), bits), GATE.zero_point)
 
@@ -225,7 +228,7 @@ def one_over_one_plus(raw: Integers) -> Integers:
 
 def _input_radius(integer_bits: int, shift: int) -> int:
     """Return the largest distance to the zero point that does not overflow `integer_bits` after a left shift."""
-    return math.floor((2**integer_bits - 1) * 2 ** (31 - integer_bits) / 2.0**shift)
+    return math.floor(float((2**integer_bits - 1) * 2 ** (31 - integer_bits)) / 2.0**shift)
 
 
 def _saturate(numbers: Integers) -> Integers:

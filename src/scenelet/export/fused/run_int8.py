@@ -64,7 +64,8 @@ def _run(layer: Layer, network: Int8Network, values: dict[str, Int8]) -> Int8:
         case Silu():
             return silu_table(source, result)[x.astype(np.int64) + 128]
         case MaxPool():
-            return _blocks(x, layer.kernel, layer.stride).max(axis=(3, 4))
+            largest: Int8 = _blocks(x, layer.kernel, layer.stride).max(axis=(3, 4))
+            return largest
         case AveragePool():
             padded = np.pad(x, (*layer.pads, (0, 0)), constant_values=source.zero_point)
             count = layer.kernel[0] * layer.kernel[1]
@@ -83,12 +84,12 @@ def _run(layer: Layer, network: Int8Network, values: dict[str, Int8]) -> Int8:
 
 
 def _add(layer: Add, network: Int8Network, values: dict[str, Int8]) -> Int8:
-    sources = [network.values[name] for name in layer.inputs]
     result = network.values[layer.name]
-    *factors, of_sum = add_multipliers(*sources, result)
+    first, second = (network.values[name] for name in layer.inputs)
+    *factors, of_sum = add_multipliers(first, second, result)
     terms = []
-    for name, source, factor in zip(layer.inputs, sources, factors, strict=True):
-        numbers = (values[name].astype(np.int64) - source.zero_point) << ADD_SHIFT
+    for name, factor in zip(layer.inputs, factors, strict=True):
+        numbers = (values[name].astype(np.int64) - network.values[name].zero_point) << ADD_SHIFT
         terms.append(rescale(numbers, factor.mantissa, factor.shift))
     return to_int8(rescale(terms[0] + terms[1], of_sum.mantissa, of_sum.shift), result.zero_point)
 

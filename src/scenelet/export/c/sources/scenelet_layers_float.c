@@ -61,14 +61,20 @@ void scenelet_mean(const scenelet_job *job)
 {
     const int32_t frames = job->layer->kind == SCENELET_GLOBAL_MEAN ? job->in->frames : 1;
     for (int32_t t = job->begin; t < job->end; t++) {
+        float *y = job->arena + scenelet_place(job->out, 0, t);
         for (int32_t c = 0; c < job->out->channels; c++) {
-            float sum = 0.0f;
-            for (int32_t f = 0; f < job->in->frequencies; f++) {
-                for (int32_t frame = t; frame < t + frames; frame++) {
-                    sum += job->arena[scenelet_place(job->in, f, frame) + c];
+            y[c] = 0.0f;
+        }
+        for (int32_t f = 0; f < job->in->frequencies; f++) {
+            for (int32_t frame = t; frame < t + frames; frame++) {
+                const float *x = job->arena + scenelet_place(job->in, f, frame);
+                for (int32_t c = 0; c < job->out->channels; c++) {
+                    y[c] += x[c];
                 }
             }
-            job->arena[scenelet_place(job->out, 0, t) + c] = sum / (float)(job->in->frequencies * frames);
+        }
+        for (int32_t c = 0; c < job->out->channels; c++) {
+            y[c] /= (float)(job->in->frequencies * frames);
         }
     }
 }

@@ -3,24 +3,26 @@
 
 int8_t scenelet_quantize(int32_t db, int fraction_bits)
 {
-    const int32_t number = scenelet_rescale(db, SCENELET_INPUT_MANTISSA, SCENELET_INPUT_SHIFT - fraction_bits);
-    return scenelet_to_int8(number, scenelet_tensors[0].zero_point);
+    const int32_t in_16_bits = db * (1 << (16 - fraction_bits));
+    const int32_t number = scenelet_rescale(in_16_bits, SCENELET_INPUT_MANTISSA, SCENELET_INPUT_SHIFT - 16);
+    return scenelet_to_int8(number, SCENELET_INPUT_ZERO_POINT);
 }
 
 /* Parameters: mantissa and shift of both terms, and of their sum. */
 void scenelet_add(const scenelet_job *job)
 {
-    const scenelet_tensor *in = job->in, *other = job->other, *out = job->out;
-    const int32_t *p = job->layer->parameters;
-    for (int32_t f = 0; f < out->frequencies; f++) {
+    const scenelet_tensor in = *job->in, other = *job->other, out = *job->out;
+    const int32_t *const p = job->layer->parameters, scale_a = p[0], shift_a = p[1], scale_b = p[2], shift_b = p[3];
+    const int32_t scale = p[4], shift = p[5];
+    for (int32_t f = 0; f < out.frequencies; f++) {
         for (int32_t t = job->begin; t < job->end; t++) {
-            const int8_t *a = job->arena + scenelet_place(in, in->frequencies == 1 ? 0 : f, t);
-            const int8_t *b = job->arena + scenelet_place(other, other->frequencies == 1 ? 0 : f, t);
-            int8_t *y = job->arena + scenelet_place(out, f, t);
-            for (int32_t c = 0; c < out->channels; c++) {
-                const int32_t of_a = scenelet_rescale((a[c] - in->zero_point) * (1 << 20), p[0], p[1]);
-                const int32_t of_b = scenelet_rescale((b[c] - other->zero_point) * (1 << 20), p[2], p[3]);
-                y[c] = scenelet_to_int8(scenelet_rescale(of_a + of_b, p[4], p[5]), out->zero_point);
+            const int8_t *a = job->arena + scenelet_place(&in, in.frequencies == 1 ? 0 : f, t);
+            const int8_t *b = job->arena + scenelet_place(&other, other.frequencies == 1 ? 0 : f, t);
+            int8_t *y = job->arena + scenelet_place(&out, f, t);
+            for (int32_t c = 0; c < out.channels; c++) {
+                const int32_t of_a = scenelet_rescale((a[c] - in.zero_point) * (1 << 20), scale_a, shift_a);
+                const int32_t of_b = scenelet_rescale((b[c] - other.zero_point) * (1 << 20), scale_b, shift_b);
+                y[c] = scenelet_to_int8(scenelet_rescale(of_a + of_b, scale, shift), out.zero_point);
             }
         }
     }
@@ -66,18 +68,25 @@ void scenelet_average_pool(const scenelet_job *job)
 /* Parameters: mantissa and shift, which include the division. */
 void scenelet_mean(const scenelet_job *job)
 {
-    const int32_t *p = job->layer->parameters;
+    const int32_t *const p = job->layer->parameters, scale = p[0], shift = p[1];
+    const int32_t zero_point = job->in->zero_point, channels = job->out->channels;
     const int32_t frames = job->layer->kind == SCENELET_GLOBAL_MEAN ? job->in->frames : 1;
     for (int32_t t = job->begin; t < job->end; t++) {
-        for (int32_t c = 0; c < job->out->channels; c++) {
-            int32_t sum = 0;
+        for (int32_t first = 0; first < channels; first += SCENELET_BLOCK) {
+            const int32_t count = channels - first < SCENELET_BLOCK ? channels - first : SCENELET_BLOCK;
+            int32_t sums[SCENELET_BLOCK] = {0};
             for (int32_t f = 0; f < job->in->frequencies; f++) {
                 for (int32_t frame = t; frame < t + frames; frame++) {
-                    sum += job->arena[scenelet_place(job->in, f, frame) + c] - job->in->zero_point;
+                    const int8_t *x = job->arena + scenelet_place(job->in, f, frame) + first;
+                    for (int32_t c = 0; c < count; c++) {
+                        sums[c] += x[c] - zero_point;
+                    }
                 }
             }
-            const int32_t mean = scenelet_rescale(sum, p[0], p[1]);
-            job->arena[scenelet_place(job->out, 0, t) + c] = scenelet_to_int8(mean, job->out->zero_point);
+            int8_t *y = job->arena + scenelet_place(job->out, 0, t) + first;
+            for (int32_t c = 0; c < count; c++) {
+                y[c] = scenelet_to_int8(scenelet_rescale(sums[c], scale, shift), job->out->zero_point);
+            }
         }
     }
 }
@@ -113,6 +122,8 @@ void scenelet_softmax(const scenelet_job *job)
     const int32_t reciprocal = one_over_one_plus((int32_t)(sum & INT32_MAX));
     for (int32_t c = 0; c < job->in->channels; c++) {
         const int32_t product = scenelet_high_product(reciprocal, table[largest - x[c]]);
-        y[c] = scenelet_to_int8(scenelet_rounded_shift(product, 35 - headroom), job->out->zero_point);
+        /* with 512 classes or more, a probability may be too small for a shift of 31 bits */
+        const int32_t probability = headroom < 4 ? 0 : scenelet_rounded_shift(product, 35 - headroom);
+        y[c] = scenelet_to_int8(probability, job->out->zero_point);
     }
 }

@@ -1,9 +1,38 @@
 /* Order of the layers, and layers that only move numbers. */
+#include <string.h>
+
 #include "scenelet_layers.h"
 
 scenelet_number *scenelet_network_input(scenelet_number *arena)
 {
     return arena + scenelet_tensors[0].offset;
+}
+
+const scenelet_number *scenelet_patch(const scenelet_job *job, int32_t place, int32_t group, int32_t f, int32_t t)
+{
+    const scenelet_layer *layer = job->layer;
+    const scenelet_tensor *in = job->in;
+    const int32_t channels = in->channels / layer->groups, heights = layer->kernel[0], widths = layer->kernel[1];
+    const scenelet_taps rows = scenelet_find_taps(layer, 0, f, in->frequencies);
+    const scenelet_taps steps = scenelet_find_taps(layer, 1, t, in->frames);
+    const scenelet_number *x = job->arena + group * channels;
+    scenelet_number *patch = job->arena + place;
+    const int complete = rows.end - rows.begin == heights && steps.end - steps.begin == widths;
+    if (complete && heights * widths == 1) {
+        return x + scenelet_place(in, rows.origin, steps.origin);
+    }
+    for (int32_t i = 0; !complete && i < heights * widths * channels; i++) {
+        patch[i] = (scenelet_number)in->zero_point;
+    }
+    const int32_t at_once = layer->dilation[1] == 1 && layer->groups == 1 ? steps.end - steps.begin : 1;
+    for (int32_t k = rows.begin; k < rows.end; k++) {
+        for (int32_t l = steps.begin; l < steps.end; l += at_once) {
+            const int32_t from =
+                scenelet_place(in, rows.origin + k * layer->dilation[0], steps.origin + l * layer->dilation[1]);
+            memcpy(&patch[(k * widths + l) * channels], x + from, (size_t)(at_once * channels) * sizeof *x);
+        }
+    }
+    return patch;
 }
 
 static void max_pool(const scenelet_job *job)

@@ -32,7 +32,7 @@ scenelet_number *scenelet_network_input(scenelet_number *arena);
 const scenelet_number *scenelet_run(scenelet_number *arena);
 
 #if SCENELET_INT8
-/* Convert dB / 2^fraction_bits to the integer of the input; fraction_bits is from 0 to 16. */
+/* Convert db / 2^fraction_bits, from -32767 to 32767 dB, to the integer of the input; fraction_bits is from 0 to 16. */
 int8_t scenelet_quantize(int32_t db, int fraction_bits);
 #endif
 
