@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from helpers.c_programs import compiler, run
+from helpers.c_programs import require, run
 from helpers.fused_networks import INT8_NETWORKS, quantized, random_model, traced_model
 from helpers.tiny_model import tiny_model
 from scenelet.export.c.footprint import describe_footprint, footprint
@@ -36,16 +36,16 @@ def test_sizes_in_int8_are_those_of_the_exported_program(settings):
 @pytest.mark.parametrize("int8", [True, False])
 def test_ram_is_that_of_the_struct(tmp_path, int8):
     """The arena of this model in int8 is smaller than the log-mel of a window in float."""
-    compiler("cc")
+    require("cc")
     model = random_model(2)
     write_project(model, "x", tmp_path, "c", quantized(model) if int8 else None)
     (tmp_path / "size.c").write_text(
         '#include "scenelet.h"\n#include <stdio.h>\nint main(void) { printf("%zu", sizeof(scenelet)); return 0; }'
     )
-    run(["cc", f"-I{tmp_path}", str(tmp_path / "size.c"), "-o", str(tmp_path / "size")])
+    run("cc", f"-I{tmp_path}", tmp_path / "size.c", "-o", tmp_path / "size")
     found = footprint(model, int8)
     state = 4 * len(model.labels) + 64  # average, weight, flags
-    assert 0 <= int(run([str(tmp_path / "size")])) - found.activations - found.features <= state
+    assert 0 <= int(run(tmp_path / "size")) - found.activations - found.features <= state
 
 
 def test_a_network_without_int8_form_is_counted_in_float():
