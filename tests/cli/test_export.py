@@ -155,6 +155,14 @@ def test_export_unknown_ending_is_refused(run: Run, model: Path, out_folder: Pat
     assert list(out_folder.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["model.onnx", "model.tflite", "model.md"])
+def test_export_of_a_file_to_a_folder_is_refused_at_once(run: Run, model: Path, out_folder: Path, name: str) -> None:
+    (out_folder / name).mkdir()
+    code, printed, err = run(model, "--out", out_folder / name)
+    assert (code, printed) == (2, "")
+    assert_one_sentence(err, f"{out_folder / name}: is a folder; give the name of the file to write")
+
+
 @pytest.mark.parametrize("target", [["--out", "model.md"], ["--out", "site", "--to", "web"]])
 @pytest.mark.parametrize(
     ("options", "words"), [(["--input", "waveform"], "NAME.onnx"), (["--int8", "recordings"], "TensorFlow Lite and C")]

@@ -99,6 +99,8 @@ def _check_options(out: Path, to: Target | None, input: GraphInput, int8: Path |
         raise UsageError(
             f"{out}: the ending selects the format: {known}; or give --to {', '.join(Target)} and a folder"
         )
+    if to is None and out.is_dir():
+        raise UsageError(f"{out}: is a folder; give the name of the file to write")
     if to is not None and (out.is_file() or out.suffix in FORMATS):
         raise UsageError(f"{out}: {what} writes a folder; give the name of a folder, e.g. --out {to.value}")
     if what != ".onnx" and input is not GraphInput.log_mel:

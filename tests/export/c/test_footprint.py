@@ -42,10 +42,10 @@ def test_ram_is_that_of_the_struct(tmp_path, int8):
     (tmp_path / "size.c").write_text(
         '#include "scenelet.h"\n#include <stdio.h>\nint main(void) { printf("%zu", sizeof(scenelet)); return 0; }'
     )
-    run("cc", f"-I{tmp_path}", str(tmp_path / "size.c"), "-o", str(tmp_path / "size"))
+    run("cc", f"-I{tmp_path}", tmp_path / "size.c", "-o", tmp_path / "size")
     found = footprint(model, int8)
     state = 4 * len(model.labels) + 64  # average, weight, flags
-    assert 0 <= int(run(str(tmp_path / "size"))) - found.activations - found.features <= state
+    assert 0 <= int(run(tmp_path / "size")) - found.activations - found.features <= state
 
 
 def test_a_network_without_int8_form_is_counted_in_float():
