@@ -8,6 +8,7 @@ from scenelet.errors import AudioError, OutputError, escape_unprintable
 from scenelet.utils.console import print_message, print_warning, spinner
 from scenelet.utils.files import make_folder, replace_file
 from scenelet.utils.text import pluralize
+from scenelet.utils.text import pluralize
 
 if TYPE_CHECKING:
     from scenelet.export.c.layouts import Layout
@@ -141,7 +142,9 @@ def comparison_line(one: dict[str, Any]) -> str:
     if one["largest_difference"] is None:
         return f"{one['runtime']}: cannot run it ({one['error']})"
     difference = f"probabilities within {one['largest_difference']:.3g} of the model file's"
-    return f"{one['runtime']}: {difference}, {one['other_labels']} other labels, on {one['windows']} {one['on']}"
+    labels = pluralize(one["other_labels"], "other label")
+    on = one["on"] if one["windows"] != 1 else one["on"].replace("windows", "window", 1)
+    return f"{one['runtime']}: {difference}, {labels}, on {one['windows']} {on}"
 
 
 def _file(out: Path) -> dict[str, Any]:

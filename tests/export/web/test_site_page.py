@@ -167,13 +167,16 @@ def test_page_fits_phone(browser: Browser, address: str, scheme: str) -> None:
 def test_foreign_and_empty_files(browser: Browser, address: str, tmp_path: Path) -> None:
     (tmp_path / "notes.wav").write_text("no sound")
     (tmp_path / "empty.mp3").touch()
+    soundfile.write(tmp_path / "cut.wav", np.full(44100, 0.1), 44100)
+    (tmp_path / "cut.wav").write_bytes((tmp_path / "cut.wav").read_bytes()[:40000])
     with opened(browser, address) as page:
-        page.set_input_files("#files", [tmp_path / "notes.wav", tmp_path / "empty.mp3", EXAMPLE])
+        page.set_input_files("#files", [tmp_path / n for n in ("notes.wav", "empty.mp3", "cut.wav")] + [EXAMPLE])
         answers = page.locator("#history .answer")
         expect(answers.filter(has_text="notes.wav: not a recording that this browser can read; convert")).to_have_count(
             1
         )
         expect(answers.filter(has_text="empty.mp3: the file is empty; copy or record it again")).to_have_count(1)
+        expect(answers.filter(has_text="cut.wav: the file is truncated, copy it again")).to_have_count(1)
         expect(answers.filter(has_text=re.compile("^dog"))).to_have_count(1)
 
 

@@ -9,11 +9,13 @@ import soundfile
 
 from helpers.tiny_model import tiny_model
 from scenelet.audio.display import levels
+from scenelet.audio.io import blocks
 from scenelet.audio.log_mel import LogMel
 from scenelet.audio.samples import arrange_channels
 from scenelet.audio.silence import is_silent
 from scenelet.audio.windows import WindowSplitter
 from scenelet.config import FeatureConfig, WindowConfig
+from scenelet.errors import AudioError
 from scenelet.export.web.site import page_settings
 from scenelet.inference.classifier import Classifier
 from scenelet.inference.onnx_network import mel_to_onnx
@@ -208,3 +210,22 @@ def test_sample_rate(page: Any, tmp_path: Any, rng: np.random.Generator, name: s
 )
 def test_sample_rate_of_fragments(page: Any, data: bytes) -> None:
     assert page.evaluate("(bytes) => readSampleRate(Uint8Array.from(bytes))", list(data)) is None
+
+
+@pytest.mark.parametrize(("kept", "truncated"), [(1.0, False), (0.995, False), (0.95, True), (0.5, True)])
+def test_truncated_wav(page: Any, tmp_path: Any, rng: np.random.Generator, kept: float, truncated: bool) -> None:
+    soundfile.write(tmp_path / "a.wav", rng.normal(0, 0.1, 20000), 8000)
+    data = (tmp_path / "a.wav").read_bytes()
+    (tmp_path / "a.wav").write_bytes(data[: round(kept * len(data))])
+    cut = list((tmp_path / "a.wav").read_bytes())
+    assert page.evaluate("(bytes) => isTruncatedWav(Uint8Array.from(bytes))", cut) is truncated
+    if truncated:
+        with pytest.raises(AudioError, match="truncated"):
+            list(blocks(tmp_path / "a.wav"))
+    else:
+        list(blocks(tmp_path / "a.wav"))
+
+
+@pytest.mark.parametrize("data", [b"", b"RIFF", b"RIFF....WAVEdata", b"RIFF....WAVEdata\xff\xff\xff\xff", b"OggS"])
+def test_no_other_file_is_a_truncated_wav(page: Any, data: bytes) -> None:
+    assert page.evaluate("(bytes) => isTruncatedWav(Uint8Array.from(bytes))", list(data)) is False

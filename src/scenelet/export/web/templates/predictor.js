@@ -98,7 +98,9 @@ async function decode(file) {
   if (file.size === 0) throw new Error("the file is empty; copy or record it again");
   checkSeconds(await readSeconds(file));
   const data = await file.arrayBuffer();
-  const sound = await openContext(new Uint8Array(data)).decodeAudioData(data).catch(() => {
+  const bytes = new Uint8Array(data);
+  if (isTruncatedWav(bytes)) throw new Error("the file is truncated, copy it again");
+  const sound = await openContext(bytes).decodeAudioData(data).catch(() => {
     throw new Error("not a recording that this browser can read; convert it to WAV or MP3");
   });
   checkSeconds(sound.duration);
