@@ -8,7 +8,6 @@ from scenelet.errors import AudioError, OutputError, escape_unprintable
 from scenelet.utils.console import print_message, print_warning, spinner
 from scenelet.utils.files import make_folder, replace_file
 from scenelet.utils.text import pluralize
-from scenelet.utils.text import pluralize
 
 if TYPE_CHECKING:
     from scenelet.export.c.layouts import Layout
