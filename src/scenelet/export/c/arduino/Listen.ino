@@ -1,7 +1,7 @@
 // Classify sound from an I2S microphone (INMP441, ICS-43434, SPH0645) on an ESP32, and switch an LED on for one label.
 //
 // Needs the board package "esp32" 3.0 or newer. Connect the microphone's L/R pin to ground.
-// If the program needs more RAM than the chip has, choose a board with PSRAM and switch PSRAM on in the menu Tools.
+// Choose a board with PSRAM, for example an ESP32-S3, and switch PSRAM on in the menu Tools.
 #include <ESP_I2S.h>
 #include <scenelet.h>
 
