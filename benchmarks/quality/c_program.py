@@ -13,9 +13,7 @@ its windows. The benchmark prints a Markdown table:
 - labels that are those of the model if the windows are streamed as live sound, each with silence after it.
 """
 
-import argparse
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,17 +21,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.quality.fold import print_table
 from scenelet.audio.log_mel import LogMel
 from scenelet.audio.windows import repeat_sound, windows
 from scenelet.data.clips import Clip
-from scenelet.data.load import load_table
-from scenelet.errors import DataError, SceneletError
 from scenelet.export.c.project import write_project
 from scenelet.export.calibration import calibrate
 from scenelet.export.fused.int8_network import Int8Network
 from scenelet.export.fused.quantize import quantize_model
 from scenelet.export.fused.run_int8 import run_int8
-from scenelet.inference.classifier import Classifier, load
+from scenelet.inference.classifier import Classifier
 from scenelet.inference.prediction import mean_probabilities
 from scenelet.model.ops import INPUT, OUTPUT
 from scenelet.model.scene_model import SceneModel
@@ -108,27 +105,7 @@ def count_equal(network: Int8Network, inputs: Rows, results: Rows) -> int:
     )
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("models", nargs="+", metavar="MODEL")
-    parser.add_argument("--data", type=Path, required=True, help="data set with folds")
-    parser.add_argument("--fold", required=True, help="fold whose clips are tested; the others calibrate")
-    options = parser.parse_args()
-    clips = load_table(options.data).clips
-    test = [clip for clip in clips if clip.fold == options.fold]
-    if not test:
-        raise DataError(f"{options.data}: no clip has the fold {options.fold}; give another --fold")
-    others = [clip for clip in clips if clip.fold != options.fold]
-    print("| model | program | largest, dB | 99 %, dB | accuracy, % | labels as the model | largest | equal | live |")
-    print("|---|---|---|---|---|---|---|---|---|")
-    for name in options.models:
-        for row in table_rows(Path(name).stem, load(name), test, others):
-            print(row, flush=True)
-
+HEADER = "| model | program | largest, dB | 99 %, dB | accuracy, % | labels as the model | largest | equal | live |"
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SceneletError as error:
-        sys.exit(f"error: {error}")
+    print_table(__doc__ or "", HEADER, table_rows)

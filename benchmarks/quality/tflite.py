@@ -8,22 +8,18 @@ labels that differ, the bytes of the file, and the arena that tflite-micro needs
 LiteRT's reference kernels give the same integers for every window. It needs the extra `[tflite]`.
 """
 
-import argparse
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.quality.fold import print_table
 from scenelet.data.clips import Clip
-from scenelet.data.load import load_table
-from scenelet.errors import DataError, SceneletError
 from scenelet.evaluation.bootstrap import interval_text, paired_test
 from scenelet.export.calibration import calibrate
 from scenelet.export.tflite.file import tflite_bytes
 from scenelet.export.tflite.interpreters import LITERT, LITERT_REFERENCE, MICRO, run_interpreter
-from scenelet.inference.classifier import Classifier, load
+from scenelet.inference.classifier import Classifier
 from scenelet.inference.prediction import mean_probabilities
 from scenelet.utils.console import track
 
@@ -67,30 +63,10 @@ def table_rows(name: str, classifier: Classifier, test: Sequence[Clip], others: 
     return printed
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("models", nargs="+", metavar="MODEL")
-    parser.add_argument("--data", type=Path, required=True, help="data set with folds")
-    parser.add_argument("--fold", required=True, help="fold whose clips are tested; the others calibrate")
-    options = parser.parse_args()
-    clips = load_table(options.data).clips
-    test = [clip for clip in clips if clip.fold == options.fold]
-    if not test:
-        known = " ".join(sorted({clip.fold for clip in clips if clip.fold is not None}))
-        raise DataError(f"{options.data}: no clips in fold {options.fold!r}; there are {known or 'no folds'}")
-    others = [clip for clip in clips if clip.fold != options.fold]
-    print(
-        "| model | run by | accuracy, % | difference [95 % interval] | same labels | largest difference | identical"
-        " | file, bytes | arena, bytes |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|")
-    for name in options.models:
-        print(*table_rows(Path(name).stem, load(name), test, others), sep="\n", flush=True)
-
+HEADER = (
+    "| model | run by | accuracy, % | difference [95 % interval] | same labels | largest difference | identical"
+    " | file, bytes | arena, bytes |"
+)
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SceneletError as error:
-        sys.exit(f"error: {error}")
+    print_table(__doc__ or "", HEADER, table_rows)

@@ -1,5 +1,6 @@
 """A headless browser for tests of pages: what a page asks for elsewhere, and what it complains of, fails the test."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from scenelet.model.pretrained import example
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 ALLOWED = ("file:", "data:", "blob:", "about:")
+FIRST_WINDOW_MS = 20_000  # a window takes 5 s, and the machine may be busy
 EXAMPLE = example("esc10") or Path()
 """A recording of a dog."""
 HERE = ("localhost", "127.0.0.1", "[::1]")
@@ -95,3 +97,17 @@ def drop(page: Any, path: Path) -> None:
     )
     for kind in ("dragenter", "dragover", "drop"):
         page.dispatch_event("#drop", kind, {"dataTransfer": transfer})
+
+
+def check_live(page: Any) -> None:
+    """Listen live to a fake microphone that plays the example: the spectrogram is drawn, and the bars move."""
+    from playwright.sync_api import expect
+
+    page.get_by_role("button", name="Listen live").click()
+    expect(page.locator("#now-time")).to_have_text(re.compile(r"^\d+ s$"), timeout=FIRST_WINDOW_MS)
+    assert is_drawn(page, "#now-spectrogram")
+    expect(page.locator("#now-label")).to_have_text("dog", timeout=FIRST_WINDOW_MS)
+    before = page.locator("#now-bars .number").all_inner_texts()
+    expect(page.locator("#now-bars .number")).not_to_have_text(before, timeout=FIRST_WINDOW_MS)
+    page.get_by_role("button", name="Stop listening").click()
+    expect(page.get_by_role("button", name="Listen live")).to_be_visible()

@@ -86,6 +86,8 @@ def export_program(
     """Write a C program; return its memory, and in int8 its difference from the model file."""
     from scenelet.export.c.footprint import footprint
     from scenelet.export.c.project import write_project
+    from scenelet.export.fused.fuse import fuse
+    from scenelet.export.fused.int8_network import has_int8_form
     from scenelet.export.fused.quantize import compare_int8, quantize_model
 
     int8, compared = None, []
@@ -103,7 +105,7 @@ def export_program(
     )
     for path in kept:
         print_message(f"note: {path} is unchanged, because it may have your pins; delete it to get the example again")
-    if int8 is None and footprint(classifier.model).int8:
+    if int8 is None and has_int8_form(fuse(classifier.model)):
         print_message(
             "note: the network runs in float; with --int8 RECORDINGS its activations need a quarter of the RAM"
         )

@@ -34,9 +34,9 @@ def info(
     The description lists accuracy, sizes, multiply-accumulates, memory and origin.
     """
     from scenelet.export.c.footprint import describe_footprint
-    from scenelet.model.file import read_model
+    from scenelet.model.file import decode_model, read_bytes
     from scenelet.model.pretrained import built_in, card, model_path
-    from scenelet.model.summary import describe
+    from scenelet.model.summary import describe_model
 
     if Path(model).is_dir() and built_in(model) is None:
         compare(Path(model), format, plot)
@@ -44,7 +44,10 @@ def info(
     if plot is not None:
         raise UsageError(f"--plot compares the models of a folder, and {model} is not a folder")
     path = model_path(model)
-    description = describe(path) | {"microcontroller": describe_footprint(read_model(path), mhz)}
+    file = read_bytes(path)
+    decoded = decode_model(file, str(path))
+    description = describe_model(decoded, file, str(path))
+    description["microcontroller"] = describe_footprint(decoded, mhz)
     if format is Format.json:
         print(json.dumps(description, indent=2))
     else:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -163,12 +163,17 @@ def synthetic_windows(model: SceneModel, graph_input: GraphInput) -> list[Values
     return [LogMel(features)(cut) for cut in cuts]
 
 
-def run_onnxruntime(exported: bytes, name: str) -> Callable[[Values], Values]:
-    """Return a function that runs an exported file in ONNX Runtime on the CPU. `name` is the name of its input."""
+def open_session(exported: bytes) -> Any:
+    """Return a session of ONNX Runtime on the CPU, which prints errors only."""
     onnxruntime = import_runtime("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(exported, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(exported, options, providers=["CPUExecutionProvider"])
+
+
+def run_onnxruntime(exported: bytes, name: str) -> Callable[[Values], Values]:
+    """Return a function that runs an exported file in ONNX Runtime on the CPU. `name` is the name of its input."""
+    session = open_session(exported)
 
     def run(values: Values) -> Values:
         return np.asarray(session.run([OUTPUT], {name: values})[0], np.float32)

@@ -50,12 +50,12 @@ class FrontendGraph:
         self.samples = window.samples(features.sample_rate) if window is not None else 0
         self.operations: list[onnx.NodeProto] = []
         self.constants: dict[str, np.ndarray[Any, Any]] = {}
-        value = WAVEFORM
-        if window is not None and features.channels == "mid-side":
-            value = self._mid_side(value)
-        if window is not None and window.pad_mode == "repeat":
-            value = self._repeat(value, window)
-        self._decibels(self._bands(POWER if window is None else self._power(value)))
+        self._decibels(self._bands(POWER if window is None else self._power(self._arranged(window))))
+
+    def _arranged(self, window: WindowConfig) -> str:
+        """Arrange the channels of the samples, and fill silent ends."""
+        value = self._mid_side(WAVEFORM) if self.features.channels == "mid-side" else WAVEFORM
+        return self._repeat(value, window) if window.pad_mode == "repeat" else value
 
     def _mid_side(self, value: str) -> str:
         matrix = self._constant("mid_side", np.array([[0.5, 0.5], [0.5, -0.5]], np.float32))

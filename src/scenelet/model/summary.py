@@ -31,11 +31,21 @@ def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
     (116917, 111728816, 116198)
     """
     file = read_bytes(path)
-    model = decode_model(file, str(path))
+    return describe_model(decode_model(file, str(path)), file, str(path))
+
+
+def describe_model(model: SceneModel, file: bytes, name: str) -> dict[str, Any]:
+    """Return the result of `describe` for a model that is decoded already.
+
+    Args:
+        model: the content of the file.
+        file: the bytes of the file.
+        name: its path, for the entry "file".
+    """
     layers = layer_summary(model)
     total_macs = sum(layer["macs"] for layer in layers)
     return {
-        "file": str(path),
+        "file": name,
         "labels": list(model.labels),
         "parameters": model.counts.parameters,
         "parameters_kept": model.counts.parameters_kept,

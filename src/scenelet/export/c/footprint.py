@@ -9,8 +9,8 @@ from scenelet.export.c.memory_plan import plan_memory
 from scenelet.export.c.network_constants import Constants
 from scenelet.export.c.tables import Tables, frontend_flash, frontend_ram
 from scenelet.export.fused.fuse import fuse
-from scenelet.export.fused.int8_network import Int8Network, quantize_network
-from scenelet.export.fused.layers import Add, Conv, FusedNetwork, ResidualNorm
+from scenelet.export.fused.int8_network import Int8Network, has_int8_form, quantize_network
+from scenelet.export.fused.layers import Add, Conv, FusedNetwork
 from scenelet.inference.onnx_frontend import frontend_macs
 from scenelet.model.costs import macs
 from scenelet.model.scene_model import SceneModel
@@ -69,8 +69,7 @@ def footprint(model: SceneModel, int8: bool = True) -> Footprint:
     (True, 533644)
     """
     network, tables = fuse(model), Tables(model)
-    only_float = any(isinstance(layer, ResidualNorm) for layer in network.layers)
-    integers = _any_int8(network) if int8 and not only_float else None
+    integers = _any_int8(network) if int8 and has_int8_form(network) else None
     constants = Constants(network, plan_memory(network), integers)
     for layer in network.layers:
         constants.parameters(layer)

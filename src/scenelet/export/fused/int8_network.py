@@ -105,13 +105,18 @@ def quantize_network(network: FusedNetwork, ranges: Ranges) -> Int8Network:
     return Int8Network(network, values, convs)
 
 
+def has_int8_form(network: FusedNetwork) -> bool:
+    """Return whether a network can run in int8. There is no int8 arithmetic for residual normalization."""
+    return not any(isinstance(layer, ResidualNorm) for layer in network.layers)
+
+
 def check_int8(network: FusedNetwork) -> None:
     """Check that a network has an int8 form, which needs no calibration.
 
     Raises:
         ModelFileError: the network has residual normalization, for which there is no int8 arithmetic.
     """
-    if any(isinstance(layer, ResidualNorm) for layer in network.layers):
+    if not has_int8_form(network):
         raise ModelFileError(
             "the network has residual normalization, which has no int8 form;"
             " export it in float, or train with network.residual_norm=false"

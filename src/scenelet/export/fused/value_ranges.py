@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from scenelet.export.onnx_file import open_session
 from scenelet.inference.onnx_network import to_onnx
-from scenelet.inference.telemetry import import_runtime
 from scenelet.model.ops import INPUT
 from scenelet.model.scene_model import SceneModel
 
@@ -65,10 +65,7 @@ def _runner(
     for name in wanted:
         if name not in known:
             proto.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
-    onnxruntime = import_runtime("onnxruntime")
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = open_session(proto.SerializeToString())
 
     def run(log_mel: NDArray[np.float32]) -> Iterable[tuple[str, NDArray[np.float32]]]:
         return zip(wanted, session.run(wanted, {INPUT: log_mel[None]}), strict=True)
