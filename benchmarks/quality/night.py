@@ -4,8 +4,10 @@
 
 It plays random parts of the background recordings one after the other, at random levels and with soft transitions. Each
 clip of the fold is added once, at a random time and signal-to-noise ratio. The recordings last an hour each, and have
-names as an AudioMoth gives them. With `--empty` no clip is added: such recordings are for `evaluate --background`. It then runs `scenelet timeline` for each model, as a user would, and prints a
-Markdown table. An existing night in NIGHT/recordings is used again.
+names as an AudioMoth gives them. An existing night in NIGHT/recordings is used again. With `--empty` and no model, it
+makes background without clips, for `scenelet evaluate --background`.
+
+It then runs `scenelet timeline` for each model, as a user would, and prints a Markdown table.
 
 - found: an event of the clip's class overlaps its sound, which may be `COLLAR_SECONDS` longer at either end.
 - wrong: only events of other classes do. missed: none does.
@@ -196,6 +198,8 @@ def main() -> None:
             make_night(clips, options.background, options.hours, options.seed, recordings)
         truth = read_events(recordings / "truth.csv", Truth._fields)
         hours = len(list(recordings.glob("*.WAV")))
+        if not options.models:
+            return
         print("| model | clips | found | wrong | missed | false alarms per hour | s per hour | memory, MB |")
         print("|---|---|---|---|---|---|---|---|")
         for model in options.models:
