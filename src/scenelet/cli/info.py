@@ -133,6 +133,7 @@ def print_description(description: dict[str, Any], layers: bool = False) -> None
 
 def _results(results: dict[str, Any], labels: list[str]) -> dict[str, str]:
     """Put the stored accuracies and the thresholds into words. A file from another source may hold anything."""
+    from scenelet.inference.calibration import stored_calibration
     from scenelet.inference.threshold import stored_label_thresholds, stored_threshold
     from scenelet.model.summary import stored_metrics
 
@@ -155,6 +156,13 @@ def _results(results: dict[str, Any], labels: list[str]) -> dict[str, str]:
         by_label = ", ".join(f"{label} {limit}" for label, limit in zip(labels, limits, strict=True))
         target = f"{found.false_alarms_per_hour:g} false alarms per hour of each label, in {found.hours:.1f} hours"
         unsure.append(f"by label, for at most {target} of background: {by_label}")
+    if (calibration := stored_calibration(results)) is not None:
+        (loss, loss_after), (ece, ece_after) = calibration.log_loss, calibration.ece
+        facts["calibration"] = (
+            f"temperature {calibration.temperature:.2f}; on {pluralize(calibration.clips, 'clip')}"
+            f" ({plain(calibration.subset)}) log loss {loss:.3f} before and {loss_after:.3f} after, calibration error"
+            f" {ece:.3f} and {ece_after:.3f}"
+        )
     if unsure:
         facts["unsure"] = "; ".join(unsure)
     return facts
