@@ -134,7 +134,9 @@ def run_part(part: str, table: ClipTable, fold: str, config: RunConfig, out: Pat
     number, _, parts = part.partition("/")
     if not (number.isdecimal() and parts.isdecimal() and 1 <= int(number) <= int(parts)):
         raise UsageError(f"--part {part}: write it as 1/2")
-    waiting = [case for index, case in enumerate(cases(halves)) if index // len(METHODS) % int(parts) == int(number) - 1]
+    waiting = [
+        case for index, case in enumerate(cases(halves)) if index // len(METHODS) % int(parts) == int(number) - 1
+    ]
     waiting = [case for case in waiting if not (out / f"{case.name}.json").exists()]
     while waiting:
         later = []
@@ -173,7 +175,9 @@ def summarize(out: Path, halves: Sequence[int]) -> dict[str, Any]:
 def _row(count: int, method: str, row: Any, found: Any, minutes: Any) -> dict[str, Any]:
     hits, targets, groups = _means(row)
     interval = class_mean(hits, targets, groups, np.random.default_rng(0))
-    draws = {draw: float(np.mean(np.array(row["hits"])[np.array(row["draw"]) == draw])) for draw in sorted({*row["draw"]})}
+    draws = {
+        draw: float(np.mean(np.array(row["hits"])[np.array(row["draw"]) == draw])) for draw in sorted({*row["draw"]})
+    }
     result: dict[str, Any] = {
         "clips_per_class": count,
         "method": method,

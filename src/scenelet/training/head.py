@@ -105,7 +105,7 @@ def choose_l2(x: Floats, targets: NDArray[np.int64], weights: Floats, groups: Se
     labels = dict(zip(groups, targets.tolist(), strict=True))
     order = sorted(labels, key=lambda group: (labels[group], group))  # each class is in many of the folds
     folds = np.array([order.index(group) % FOLDS for group in groups])
-    losses = {l2: 0.0 for l2 in reversed(L2_WEIGHTS)}
+    losses = dict.fromkeys(reversed(L2_WEIGHTS), 0.0)
     for l2 in losses:
         for fold in range(FOLDS):
             held_out = folds == fold

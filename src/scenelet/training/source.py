@@ -2,7 +2,8 @@
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 
 from scenelet.config import FeatureConfig, NetworkConfig, RunConfig, WindowConfig, build_config
 from scenelet.config.run_folder import SPLIT, WEIGHTS, RunRecord, SourceRecord, is_begun, read_record
+from scenelet.data.clips import Clip
 from scenelet.data.splits import split_csv_hash
 from scenelet.errors import ModelFileError, RunError, UsageError
 from scenelet.model.file import decode_model, read_bytes
@@ -26,6 +28,9 @@ DEFAULT_SOURCE: str | None = None
 given; None: it always starts from random weights then. `benchmarks/quality/few_recordings.py` compares both."""
 SECTIONS = ("features", "window", "network")
 """Sections of settings that come from the source."""
+
+OTHER_SECTIONS = ("split", "transfer", "prune", "trainer", "seed")
+"""Sections that a user can change without a choice between the source and random weights."""
 
 
 @dataclass(frozen=True)
@@ -57,18 +62,21 @@ class Source:
         own = {section: getattr(self, section).model_dump() for section in SECTIONS}
         return build_config(config.model_dump() | own, f"--from {self.record.name}")
 
-    def check_changes(self, changes: Mapping[str, Any]) -> None:
-        """Check that changes by the user, by their dotted keys, do not contradict the source.
+    def check_changes(self, config: RunConfig, changed: Iterable[str]) -> None:
+        """Check that the settings that the user changed, by their dotted keys, do not contradict the source.
 
         Raises:
-            UsageError: a change has another value than the source.
+            UsageError: a setting has another value than in the source.
         """
-        for key, value in changes.items():
+        for key in changed:
             section, _, name = key.partition(".")
-            if section in SECTIONS and (own := getattr(getattr(self, section), name)) != value:
+            if section not in SECTIONS:
+                continue
+            value, own = (getattr(getattr(settings, section), name) for settings in (config, self))
+            if value != own:
                 raise UsageError(
-                    f"--set {key}={value}: it is {own} in --from {self.record.name}, whose weights need that;"
-                    " leave out one of them"
+                    f"--set {key}: {value} contradicts --from {self.record.name}, whose weights need {own}; leave out"
+                    " one of the two"
                 )
 
 
@@ -98,7 +106,9 @@ def read_source(source: str | os.PathLike[str]) -> Source:
         licenses=tuple(model.licenses),
     )
     network, data_name, split = (model.provenance.get(name) for name in ("network", "data", "split_hash"))
-    return Source(record, model.features, model.window, _network(path, network, model), str(data_name), str(split), model)
+    return Source(
+        record, model.features, model.window, _network(path, network, model), str(data_name), str(split), model
+    )
 
 
 def is_frozen(config: RunConfig, source: SourceRecord | None, train_counts: Sequence[int]) -> bool:
@@ -123,9 +133,18 @@ def run_is_frozen(record: RunRecord) -> bool:
     return is_frozen(record.config, record.source, record.train_counts)
 
 
-def default_source(train_counts: Sequence[int]) -> str | None:
-    """Return the source of a run for which the user names none: `DEFAULT_SOURCE` with few clips."""
-    return DEFAULT_SOURCE if min(train_counts) < FEW_CLIPS else None
+def default_source(train: Sequence[Clip], changed: Iterable[str]) -> str | None:
+    """Return the source of a run for which the user names none.
+
+    It is `DEFAULT_SOURCE` if a class has fewer than `FEW_CLIPS` clips, unless the user changed settings of the training.
+
+    Args:
+        train: the training clips.
+        changed: dotted keys of the settings that the user changed.
+    """
+    if any(key.partition(".")[0] not in OTHER_SECTIONS for key in changed):
+        return None
+    return DEFAULT_SOURCE if min(Counter(clip.label for clip in train).values()) < FEW_CLIPS else None
 
 
 def _read_run(run: Path) -> Source:
