@@ -37,13 +37,13 @@ HASH_CHARACTERS = 12
 MAX_PROBES, PROBE_BYTES = 8, 1 << 16
 """Number of recordings that all machines compare, and the bytes of each."""
 
-Kind = Literal["predict", "features"]
+Kind = Literal["predict", "features", "embeddings"]
 Probes = tuple[tuple[str, str], ...]
 """Paths of recordings on disk, each with the hash of its beginning where the command was started."""
 
 
 class Task(Settings):
-    """Computation for each input: its features, or probabilities from a model."""
+    """Computation for each input: its features, or probabilities or embeddings from a model."""
 
     kind: Kind
     features: FeatureConfig

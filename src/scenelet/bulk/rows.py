@@ -1,4 +1,4 @@
-"""Rows of a recording: the columns with the probabilities or the features of its windows."""
+"""Rows of a recording: the columns with the probabilities, embeddings or features of its windows."""
 
 import hashlib
 import tempfile
@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow
+from numpy.typing import NDArray
 
 from scenelet.audio.io import Samples, blocks
 from scenelet.audio.log_mel import LogMel
@@ -18,6 +19,7 @@ from scenelet.bulk.storage import Folder
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.errors import OutputError
 from scenelet.inference.classifier import Classifier
+from scenelet.inference.pipeline import embedding_size
 from scenelet.model.file import decode_model
 from scenelet.model.scene_model import input_shape
 
@@ -72,6 +74,21 @@ class ProbabilityRows:
         yield {**self.cutter.columns(0, len(windows)), **answers, **probabilities}
 
 
+class EmbeddingRows:
+    """Rows with the embedding of each window in fp32, see `Classifier.embeddings`."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        self.classifier, self.size = classifier, embedding_size(classifier.model)
+        self.cutter = WindowCutter(classifier.model.features, classifier.model.window)
+        columns = [pyarrow.field("embedding", pyarrow.list_(pyarrow.float32()))]
+        self.schema = pyarrow.schema([*FIRST_COLUMNS, *columns, *LAST_COLUMNS])
+
+    def read(self, source: Path | BinaryIO) -> Iterator[Columns]:
+        """Yield the rows of a recording after all of it has been read; raises AudioError."""
+        windows = np.stack([self.classifier.embed_window(cut) for cut in self.cutter.cut(source)])
+        yield {**self.cutter.columns(0, len(windows)), "embedding": _lists(windows.ravel(), self.size)}
+
+
 class FeatureRows:
     """Rows with the log-mel of each window in fp16, as the feature cache stores it.
 
@@ -96,19 +113,24 @@ class FeatureRows:
             buffer.seek(0)
             first = 0
             while data := buffer.read(2 * self.size * rows_at_once):
-                values = pyarrow.array(np.frombuffer(data, np.float16))
-                offsets = np.arange(0, len(values) + 1, self.size, dtype=np.int32)
-                count = len(offsets) - 1
-                log_mel = pyarrow.ListArray.from_arrays(offsets, values)
+                log_mel = _lists(np.frombuffer(data, np.float16), self.size)
+                count = len(log_mel)
                 yield {**self.cutter.columns(first, count), "log_mel": log_mel}
                 first += count
 
 
-def make_rows(task: Task, folder: Folder, buffer_bytes: int) -> ProbabilityRows | FeatureRows:
+def _lists(values: NDArray[np.floating], size: int) -> Any:
+    """Return values as an Arrow array of lists of `size` each."""
+    offsets = np.arange(0, len(values) + 1, size, dtype=np.int32)
+    return pyarrow.ListArray.from_arrays(offsets, pyarrow.array(values))
+
+
+def make_rows(task: Task, folder: Folder, buffer_bytes: int) -> ProbabilityRows | EmbeddingRows | FeatureRows:
     """Return the object that computes a task's rows; raise OutputError if the model in the folder is not the job's."""
     if task.kind == "features":
         return FeatureRows(task, buffer_bytes)
     data, path = folder.read(MODEL_FILE), folder.path_of(MODEL_FILE)
     if hashlib.sha256(data).hexdigest() != task.model:
         raise OutputError(f"{path}: is not the model that the job was started with; choose another folder")
-    return ProbabilityRows(Classifier(decode_model(data, path), threads=1, runtime=task.runtime))
+    classifier = Classifier(decode_model(data, path), threads=1, runtime=task.runtime)
+    return EmbeddingRows(classifier) if task.kind == "embeddings" else ProbabilityRows(classifier)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 from scenelet.bulk.engines import Engine, EngineName, get_engine
-from scenelet.bulk.job import COUNTS_FILE, JOB_FOLDER, Task, check_only_job, sample_inputs, start_job
+from scenelet.bulk.job import COUNTS_FILE, JOB_FOLDER, Kind, Task, check_only_job, sample_inputs, start_job
 from scenelet.bulk.manifest import scan_manifest
 from scenelet.bulk.progress import JobSummary, Progress, summarize, take_counts
 from scenelet.bulk.remote import Remote
@@ -17,6 +17,7 @@ from scenelet.bulk.storage import Folder
 from scenelet.bulk.worker import process_shard
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.errors import DataError, OutputError, WorkerError
+from scenelet.inference.pipeline import embedding_size
 from scenelet.inference.runtimes import RuntimeName, check_runtime
 from scenelet.model.file import decode_model, read_bytes
 from scenelet.model.pretrained import model_path
@@ -65,16 +66,26 @@ def predict(
         >>> summary = predict("esc10", "archive.csv", "results")  # doctest: +SKIP
     """
     check_runtime(runtime)
-    data = read_bytes(model_path(model))
-    decoded = decode_model(data, str(model))
-    task = Task(
-        kind="predict",
-        features=decoded.features,
-        window=decoded.window,
-        labels=decoded.labels,
-        model=hashlib.sha256(data).hexdigest(),
-        runtime=runtime,
-    )
+    return _run(*_model_task("predict", model, runtime), manifest, out, **options)
+
+
+def embed(model: str, manifest: str, out: str, **options: Unpack[Options]) -> JobSummary:
+    """Write the embedding of every window of every recording in fp32.
+
+    Args:
+        model: as for `predict`; its network ends in a dense layer, see `scenelet.Classifier.embeddings`.
+        manifest, out: as for `predict`.
+        **options: see `Options`.
+
+    Raises:
+        UsageError: the network has no embedding.
+        SceneletError: as for `predict`.
+
+    Examples:
+        >>> summary = embed("esc10", "archive.csv", "embeddings")  # doctest: +SKIP
+    """
+    task, data = _model_task("embeddings", model, "onnxruntime")
+    embedding_size(decode_model(data, str(model)))
     return _run(task, data, manifest, out, **options)
 
 
@@ -97,6 +108,21 @@ def extract(
         >>> summary = extract(model.features, model.window, "archive.csv", "features")  # doctest: +SKIP
     """
     return _run(Task(kind="features", features=features, window=window), b"", manifest, out, **options)
+
+
+def _model_task(kind: Kind, model: str, runtime: RuntimeName) -> tuple[Task, bytes]:
+    """Return the task of a model, and the bytes of its file."""
+    data = read_bytes(model_path(model))
+    decoded = decode_model(data, str(model))
+    task = Task(
+        kind=kind,
+        features=decoded.features,
+        window=decoded.window,
+        labels=decoded.labels,
+        model=hashlib.sha256(data).hexdigest(),
+        runtime=runtime,
+    )
+    return task, data
 
 
 def _run(

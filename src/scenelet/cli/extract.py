@@ -26,6 +26,9 @@ def extract(
     manifest: Annotated[str, typer.Argument(help="CSV or Parquet list of paths or URLs, or a folder of recordings.")],
     out: Annotated[str, typer.Option(help="Folder or URL for the Parquet files.")],
     model: Annotated[str | None, typer.Option(help="Use the features of this model.", autocompletion=models)] = None,
+    embeddings: Annotated[
+        bool, typer.Option("--embeddings", help="Write what the last layer of --model reads, in place of log-mel.")
+    ] = False,
     recipe: RecipeOption = None,
     change: ChangeOption = None,
     engine: EngineOption = None,
@@ -36,10 +39,20 @@ def extract(
     format: RowFormatOption = RowFormat.table,
     quiet: QuietOption = False,
 ) -> None:
-    """Compute the log-mel features of many recordings."""
+    """Compute the log-mel features or embeddings of many recordings."""
+    from scenelet.bulk.run import Options, embed
     from scenelet.bulk.run import extract as compute_all
     from scenelet.config.recipes import load_recipe
 
+    options = Options(
+        engine=(engine or Engine.local).value,
+        workers=workers,
+        shard_size=shard_size,
+        retry_errors=retry_errors,
+        protocols=protocol or (),
+    )
+    if embeddings and model is None:
+        raise UsageError("--embeddings are those of a network; name its file with --model")
     if model is not None and (recipe is not None or change):
         raise UsageError("give --model, or --recipe and --set, not both")
     if model is not None:
@@ -52,15 +65,8 @@ def extract(
         settings = load_recipe(recipe or "default", change or [])
         config, window = settings.features, settings.window
     with discard_stdout():
-        summary = compute_all(
-            config,
-            window,
-            manifest,
-            out,
-            engine=(engine or Engine.local).value,
-            workers=workers,
-            shard_size=shard_size,
-            retry_errors=retry_errors,
-            protocols=protocol or (),
-        )
+        if embeddings and model is not None:
+            summary = embed(model, manifest, out, **options)
+        else:
+            summary = compute_all(config, window, manifest, out, **options)
     print_summary(summary, out, format)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from scenelet.cli.completion import models
 from scenelet.cli.options import (
     AudioDirOption,
     ChangeOption,
@@ -25,6 +26,7 @@ from scenelet.utils.text import duration
 
 MAX_MACS_HELP = "Maximum multiply-accumulates per second of audio, e.g. 30M; width and depth are searched."
 MAX_BYTES_HELP = "Maximum bytes of parameters, zeros included, e.g. 128kB; width and depth are searched."
+SOURCE_HELP = "Trained weights to start from: a .scn file, a built-in model or a run folder; `none`: random weights."
 TEACHER_HELP = "Teacher to distill from: a run folder, or an .npz file of logits; may be repeated."
 
 
@@ -46,17 +48,19 @@ def train(
         typer.Option("--max-bytes", help=MAX_BYTES_HELP),
     ] = None,
     teacher: Annotated[list[Path] | None, typer.Option(help=TEACHER_HELP)] = None,
+    source: Annotated[str | None, typer.Option("--from", help=SOURCE_HELP, autocompletion=models)] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted run.")] = False,
     format: FormatOption = Format.table,
     quiet: QuietOption = False,
 ) -> None:
     """Train a classifier on labelled recordings."""
-    from scenelet.config.recipes import load_recipe
+    from scenelet.config.recipes import load_recipe, parse_changes
     from scenelet.config.run_folder import RESUME_HINT, check_folder_is_new, check_run_exists, is_begun
     from scenelet.data.load import load_table
     from scenelet.data.splits import make_split
     from scenelet.training.preflight import check_batch_size
     from scenelet.training.ranks import Rank
+    from scenelet.training.source import NO_SOURCE, default_source, read_source
 
     changes, options = change or [], {"split.fold": fold, "seed": seed}
     chosen = load_recipe(recipe or "default", changes, options)
@@ -77,9 +81,13 @@ def train(
             check_run_exists(path)
     if resume and is_begun(out) and not data.exists():
         raise DataError(f"{data}: no such file or folder; if the recordings of {out} have moved, give their new path")
+    if source not in (None, NO_SOURCE):
+        read_source(source).check_changes(chosen, list(parse_changes(changes)))
     table = load_table(data, audio_dir, tau_3_class)
     if config is not None:
-        make_split(table, config.split)
+        split = make_split(table, config.split)
+        if source is None and not (recipe or teacher or macs_limit or bytes_limit or is_begun(out)):
+            source = default_source(split.train, list(parse_changes(changes)))
     with suppress_messages(rank.is_worker), spinner("Loading PyTorch"):
         from scenelet.evaluation.metrics import accuracy_text
         from scenelet.training.train import train
@@ -93,6 +101,7 @@ def train(
         resume=resume,
         teachers=teacher or (),
         limits=NetworkLimits(macs_limit, bytes_limit),
+        source=None if source == NO_SOURCE else source,
         trainer=chosen.trainer,
     )
     if not metrics:  # another process prints the results

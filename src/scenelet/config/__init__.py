@@ -23,4 +23,5 @@ from scenelet.config.training_settings import LossConfig as LossConfig
 from scenelet.config.training_settings import MixingConfig as MixingConfig
 from scenelet.config.training_settings import NetworkConfig as NetworkConfig
 from scenelet.config.training_settings import ScheduleConfig as ScheduleConfig
+from scenelet.config.training_settings import TransferConfig as TransferConfig
 from scenelet.config.training_settings import WaveformConfig as WaveformConfig

@@ -56,6 +56,27 @@ class TeacherRecord(Settings):
     network: dict[str, Any] = Field({})
 
 
+class SourceRecord(Settings):
+    """Trained weights that a run starts from.
+
+    Attributes:
+        path: model file or run folder, or the name of a built-in model.
+        sha256: hash of the model file, or of the run's weights.
+        labels: its classes.
+        licenses: the licenses of its training recordings.
+    """
+
+    path: str
+    sha256: str
+    labels: tuple[str, ...]
+    licenses: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Name of the file, run folder or built-in model."""
+        return Path(self.path).name
+
+
 class RunRecord(Settings):
     """Content of `run.json`.
 
@@ -67,6 +88,7 @@ class RunRecord(Settings):
         train_counts: training clips of each class, in the order of `labels`.
         versions: see `versions`; also "precision" (fp32, bf16 or fp16) and "device" of the training.
         teachers: the teachers that this run is distilled from.
+        source: the trained weights that this run starts from; None: it starts from random ones.
     """
 
     config: RunConfig
@@ -76,6 +98,7 @@ class RunRecord(Settings):
     train_counts: tuple[int, ...]
     versions: dict[str, str]
     teachers: tuple[TeacherRecord, ...] = ()
+    source: SourceRecord | None = None
 
 
 def versions() -> dict[str, str]:

@@ -22,6 +22,7 @@ from scenelet.config.training_settings import LossConfig as LossConfig
 from scenelet.config.training_settings import MixingConfig as MixingConfig
 from scenelet.config.training_settings import NetworkConfig as NetworkConfig
 from scenelet.config.training_settings import ScheduleConfig as ScheduleConfig
+from scenelet.config.training_settings import TransferConfig as TransferConfig
 from scenelet.config.training_settings import WaveformConfig as WaveformConfig
 from scenelet.errors import UsageError, did_you_mean
 
@@ -35,6 +36,7 @@ KIND_WORDS = {
     "model": "a section with settings of its own",
 }
 """Value that a setting needs, by the first word of pydantic's error type."""
+LITERAL = re.compile(r"'.*?'|True|False")
 BOUND_WORDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
@@ -140,6 +142,7 @@ class RunConfig(Section):
     loss: LossConfig = LossConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     distillation: DistillationConfig = DistillationConfig()
+    transfer: TransferConfig = TransferConfig()
     split: SplitConfig = SplitConfig()
     prune: PruneConfig = PruneConfig()
     trainer: TrainerConfig = TrainerConfig()
@@ -215,7 +218,7 @@ def _explain(key: str, error: ErrorDetails) -> str:
     if kind == "value_error":
         return error["msg"].removeprefix("Value error, ")
     if kind == "literal_error":
-        choices = re.findall(r"'(.*?)'", error["msg"])
+        choices = [word.strip("'") if "'" in word else word.lower() for word in LITERAL.findall(error["msg"])]
         wanted = f"one of {', '.join(choices)}{did_you_mean(str(error['input']), choices)}"
     else:
         bound = next((f"{word} {bounds[name]:g}" for name, word in BOUND_WORDS.items() if name in bounds), None)

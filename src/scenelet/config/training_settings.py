@@ -199,6 +199,16 @@ class DistillationConfig(Section):
     )
 
 
+class TransferConfig(Section):
+    """Training that starts from trained weights, with `train --from`."""
+
+    freeze: Literal["auto", True, False] = Field(
+        "auto",
+        description="fit only the last layer, to the outputs of the others, which stay as they are; auto: if a class"
+        " has fewer than 20 training clips",
+    )
+
+
 class ScheduleConfig(Section):
     """Epochs, batch size, optimizer and learning rate of training."""
 

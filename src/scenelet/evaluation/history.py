@@ -26,7 +26,7 @@ class Epoch(BaseModel, extra="ignore", frozen=True, allow_inf_nan=False):
 
 
 class _Metrics(BaseModel, extra="ignore"):
-    history: list[Epoch] = Field(min_length=1)
+    history: list[Epoch]
 
 
 def read_history(run: Path, model: SceneModel) -> list[Epoch]:

@@ -1,5 +1,6 @@
 """Classification of recordings and arrays with a `.scn` model, without PyTorch."""
 
+import functools
 import itertools
 import os
 from collections.abc import Iterable, Iterator
@@ -13,7 +14,7 @@ from scenelet.audio.log_mel import Features
 from scenelet.audio.samples import check_samples
 from scenelet.audio.windows import NoSound, Windows, windows, windows_of_array
 from scenelet.errors import AudioError, UsageError
-from scenelet.inference.pipeline import make_pipeline
+from scenelet.inference.pipeline import Pipeline, make_pipeline
 from scenelet.inference.prediction import (
     Prediction,
     Probabilities,
@@ -180,6 +181,26 @@ class Classifier:
         cuts = windows(recording, self.model.features, self.model.window, self.threads)
         yield from map(self._shared.log_mel, cuts)
 
+    def embeddings(self, recording: AudioSource) -> NDArray[np.float32]:
+        """Compute what the network's last layer reads for each window of a recording: (windows, values).
+
+        Such an embedding describes a sound in the network's terms, for a classifier of your own. That of a silent
+        window is 0. ONNX Runtime computes it in fp32. An ensemble has the values of its members next to each other.
+
+        Args:
+            recording: as in `predict`.
+
+        Raises:
+            AudioError: as `predict`.
+            UsageError: the network does not end in a dense layer, as that of `shared_resnet`.
+
+        >>> from scenelet.model.pretrained import example
+        >>> load("esc10").embeddings(example("esc10")).shape
+        (1, 152)
+        """
+        cuts = windows(_check_recording(recording), self.model.features, self.model.window, self.threads)
+        return np.stack([self.embed_window(cut) for cut in cuts])
+
     def probabilities(self, log_mel: NDArray[np.floating]) -> Probabilities:
         """Run the network on the features of windows (n, channels, n_mels, frames): return (n, classes).
 
@@ -223,6 +244,11 @@ class Classifier:
             return Prediction(no_sound, probabilities, windows, unsure=True)
         top = int(mean.argmax())
         return Prediction(self.labels[top], probabilities, windows, unsure=float(mean[top]) < self.thresholds[top])
+
+    @functools.cached_property
+    def embed_window(self) -> Pipeline:
+        """Function from one window (channels, n) of `scenelet.audio.windows` to its embedding (values,)."""
+        return make_pipeline(self.model, self.runtime, self.threads, self.callers, embedding=True)
 
     def _run(self, cuts: Windows) -> Probabilities:
         """Classify windows of samples with all threads: return (n, classes)."""

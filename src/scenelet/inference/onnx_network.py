@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenelet.config import FeatureConfig
+from scenelet.errors import UsageError
 from scenelet.inference.onnx_frontend import POWER, WAVEFORM, FrontendGraph
 from scenelet.model.ops import (
+    EMBEDDING,
     INPUT,
     OUTPUT,
     RESIDUAL_EPS,
@@ -83,7 +85,7 @@ def to_onnx(
 
 
 def without_weights(
-    nodes: Sequence[Node], arrays: Arrays, input_shape: Shape
+    nodes: Sequence[Node], arrays: Arrays, input_shape: Shape, embedding: bool = False
 ) -> tuple["onnx.ModelProto", dict[str, NDArray[np.float32]]]:
     """Convert a network to an ONNX model with external weights, and return both. `onnx.checker` is not run.
 
@@ -91,14 +93,21 @@ def without_weights(
 
     Args:
         nodes, arrays, input_shape: as `to_onnx`.
+        embedding: add the output "embedding" (batch, values), see `embedding_values`.
 
     Raises:
         ModelFileError: as `scenelet.model.shapes.shapes`.
+        UsageError: as `embedding_values`.
     """
     import onnx
 
     known = _shapes(nodes, arrays, input_shape)
     operations, weights = _lower(nodes, arrays, known)
+    outputs = [(OUTPUT, ["batch", *known[OUTPUT]])]
+    if embedding:
+        values = embedding_values(nodes)
+        operations.append(onnx.helper.make_node("Concat", values, [EMBEDDING], name=EMBEDDING, axis=1))
+        outputs.append((EMBEDDING, ["batch", sum(known[value][0] for value in values)]))
     initializers = []
     for name, array in weights.items():
         external = onnx.TensorProto(
@@ -109,8 +118,33 @@ def without_weights(
         )
         external.external_data.add(key="location", value="memory")  # never opened
         initializers.append(external)
-    value = INPUT, ["batch", *input_shape]
-    return _make_model(operations, initializers, value, (OUTPUT, ["batch", *known[OUTPUT]])), weights
+    return _make_model(operations, initializers, (INPUT, ["batch", *input_shape]), *outputs), weights
+
+
+def embedding_values(nodes: Sequence[Node]) -> list[str]:
+    """Return the names of the values that the last dense layer reads; of an ensemble, those of each member.
+
+    Raises:
+        UsageError: the network does not end in a dense layer.
+
+    >>> from scenelet.model.file import read_model
+    >>> from scenelet.model.pretrained import built_in
+    >>> len(embedding_values(read_model(built_in("esc10")).nodes))
+    1
+    """
+    writers = {node.output: node for node in nodes}
+
+    def read_by(value: str) -> list[str]:
+        match writers.get(value):
+            case Linear() as dense:
+                return [dense.input]
+            case Add() | ScaleShift() | Softmax() as node:
+                return [name for value in node.reads for name in read_by(value)]
+        raise UsageError(
+            "this network has no embedding, since it does not end in a dense layer; use a model of a bc_resnet"
+        )
+
+    return read_by(OUTPUT)
 
 
 def mel_to_onnx(features: FeatureConfig) -> "onnx.ModelProto":
@@ -137,9 +171,9 @@ def _shapes(nodes: Sequence[Node], arrays: Arrays, input_shape: Shape) -> dict[s
 
 
 def _make_model(
-    operations: list[Any], initializers: list[Any], value: tuple[str, list[Any]], output: tuple[str, list[Any]]
+    operations: list[Any], initializers: list[Any], value: tuple[str, list[Any]], *outputs: tuple[str, list[Any]]
 ) -> "onnx.ModelProto":
-    """Make a model of operations and weights. `value` and `output` are names and shapes."""
+    """Make a model of operations and weights. `value` and `outputs` are names and shapes."""
     import onnx
     from onnx import helper
 
@@ -147,7 +181,7 @@ def _make_model(
         operations,
         "scenelet",
         [helper.make_tensor_value_info(value[0], onnx.TensorProto.FLOAT, value[1])],
-        [helper.make_tensor_value_info(output[0], onnx.TensorProto.FLOAT, output[1])],
+        [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name, shape in outputs],
         initializers,
     )
     return helper.make_model(

@@ -7,20 +7,21 @@ from scenelet.audio.io import Samples
 from scenelet.audio.log_mel import Features, LogMel
 from scenelet.audio.silence import is_silent
 from scenelet.errors import ModelFileError
+from scenelet.inference.onnx_network import embedding_values
 from scenelet.inference.prediction import Probabilities
 from scenelet.inference.runtimes import Network, RuntimeName, open_network
 from scenelet.model.scene_model import SceneModel
 
 
 class Pipeline:
-    """Function from the samples of a window (channels, n) to its probabilities (classes,).
+    """Function from the samples of a window (channels, n) to its probabilities (classes,) or its embedding (values,).
 
     Those of a silent window are 0, which no network gives: whatever it makes of silence is an artifact.
     """
 
-    def __init__(self, log_mel: LogMel, network: Network, classes: int) -> None:
+    def __init__(self, log_mel: LogMel, network: Network, size: int) -> None:
         self.log_mel, self._network = log_mel, network
-        self._silence = np.zeros(classes, np.float32)
+        self._silence = np.zeros(size, np.float32)
 
     def __call__(self, samples: Samples) -> Probabilities:
         """Classify the samples (channels, n) of a window: return (classes,)."""
@@ -39,10 +40,32 @@ class Pipeline:
 
 
 def make_pipeline(
-    model: SceneModel, runtime: RuntimeName, threads: int, callers: int, at_once: bool = True
+    model: SceneModel, runtime: RuntimeName, threads: int, callers: int, at_once: bool = True, embedding: bool = False
 ) -> Pipeline:
     """Make the pipeline of a model, see `scenelet.inference.runtimes.open_network`."""
     network = open_network(
-        model.nodes, model.arrays, model.input_shape, runtime=runtime, threads=threads, callers=callers, at_once=at_once
+        model.nodes,
+        model.arrays,
+        model.input_shape,
+        runtime=runtime,
+        threads=threads,
+        callers=callers,
+        at_once=at_once,
+        embedding=embedding,
     )
-    return Pipeline(LogMel(model.features, threads), network, len(model.labels))
+    return Pipeline(LogMel(model.features, threads), network, embedding_size(model) if embedding else len(model.labels))
+
+
+def embedding_size(model: SceneModel) -> int:
+    """Return the number of values in the embedding of a window.
+
+    Raises:
+        UsageError: the network has no embedding.
+
+    >>> from scenelet.model.file import read_model
+    >>> from scenelet.model.pretrained import built_in
+    >>> embedding_size(read_model(built_in("esc10")))
+    152
+    """
+    known = model.shapes()
+    return sum(known[value][0] for value in embedding_values(model.nodes))

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from scenelet.errors import UsageError, did_you_mean, missing_extra
 from scenelet.inference.onnx_network import Arrays, to_onnx, without_weights
 from scenelet.inference.telemetry import import_runtime
-from scenelet.model.ops import INPUT, OUTPUT, Node, Shape
+from scenelet.model.ops import EMBEDDING, INPUT, OUTPUT, Node, Shape
 
 if TYPE_CHECKING:
     import onnxruntime
 
 Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""Function from log-mel (n, channels, n_mels, frames), C-contiguous, to probabilities (n, classes)."""
+"""Function from log-mel (n, channels, n_mels, frames), C-contiguous, to probabilities (n, classes) or embeddings."""
 RuntimeName = Literal["onnxruntime", "openvino"]
 
 
@@ -32,6 +32,7 @@ def open_network(
     threads: int = 1,
     callers: int = 1,
     at_once: bool = True,
+    embedding: bool = False,
 ) -> Network:
     """Prepare a network so that several threads can call it at the same time.
 
@@ -42,13 +43,16 @@ def open_network(
         threads: number of threads for the arithmetic of one call.
         callers: number of threads that call at the same time.
         at_once: prepare the network now; otherwise, when it is first called.
+        embedding: return embeddings in place of probabilities. ONNX Runtime computes them, whatever `runtime` is.
 
     Raises:
         ModelFileError: the model's nodes and arrays do not fit together.
-        UsageError: the runtime is unknown.
+        UsageError: the runtime is unknown, or the network has no embedding.
         MissingExtraError: the runtime is not installed.
     """
     check_runtime(runtime)
+    if embedding:
+        return _Network(lambda: _open_onnxruntime(nodes, arrays, input_shape, threads, callers, EMBEDDING), at_once)
     return _Network(lambda: _RUNTIMES[runtime](nodes, arrays, input_shape, threads, callers), at_once)
 
 
@@ -101,19 +105,21 @@ def check_runtime(runtime: str) -> None:
 
 
 def make_session(
-    nodes: Sequence[Node], arrays: Arrays, input_shape: Shape, *, threads: int | None = None
+    nodes: Sequence[Node], arrays: Arrays, input_shape: Shape, *, threads: int | None = None, embedding: bool = False
 ) -> "onnxruntime.InferenceSession":
     """Create an ONNX Runtime session on the CPU that takes its weights from memory.
 
     Args:
         nodes, arrays, input_shape: as `scenelet.inference.onnx_network.to_onnx`.
         threads: number of threads for one operation. None starts one per core.
+        embedding: add the output "embedding", see `scenelet.inference.onnx_network.without_weights`.
 
     Raises:
         ModelFileError: as `scenelet.model.shapes.shapes`.
+        UsageError: the network has no embedding.
     """
     onnxruntime = import_runtime("onnxruntime")
-    graph, weights = without_weights(nodes, arrays, input_shape)
+    graph, weights = without_weights(nodes, arrays, input_shape, embedding)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = 3
@@ -124,12 +130,14 @@ def make_session(
     return onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
-def _open_onnxruntime(nodes: Sequence[Node], arrays: Arrays, input_shape: Shape, threads: int, callers: int) -> Network:
-    session = make_session(nodes, arrays, input_shape, threads=threads)
+def _open_onnxruntime(
+    nodes: Sequence[Node], arrays: Arrays, input_shape: Shape, threads: int, callers: int, output: str = OUTPUT
+) -> Network:
+    session = make_session(nodes, arrays, input_shape, threads=threads, embedding=output == EMBEDDING)
 
     def run(log_mel: NDArray[np.float32]) -> NDArray[np.float32]:
-        probabilities: NDArray[np.float32] = session.run([OUTPUT], {INPUT: log_mel})[0]
-        return probabilities
+        values: NDArray[np.float32] = session.run([output], {INPUT: log_mel})[0]
+        return values
 
     return run
 

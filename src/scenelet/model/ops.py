@@ -13,6 +13,8 @@ INPUT = "log_mel"
 """Name of the value that a network reads: raw log-mel (batch, channels, n_mels, frames)."""
 OUTPUT = "probabilities"
 """Name of the value that the last node writes: (batch, classes)."""
+EMBEDDING = "embedding"
+"""Name of the value that the dense layers at the end of a network read: (batch, values)."""
 MAX_NODES = 4096
 MAX_SIDE = 4096
 """Maximum of a kernel size, stride, padding or dilation."""

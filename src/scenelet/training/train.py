@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,15 +36,18 @@ from scenelet.training.data_warnings import print_data_warnings
 from scenelet.training.dataset import Dataset, load_dataset
 from scenelet.training.device import device_name
 from scenelet.training.distributed import check_devices
+from scenelet.training.head import fit_head
 from scenelet.training.loop import run_trainer
 from scenelet.training.losses import build_loss
 from scenelet.training.measure import evaluate_network
-from scenelet.training.module import SceneModule
+from scenelet.training.module import History, SceneModule
 from scenelet.training.network import build_network, save_weights
 from scenelet.training.precision import resolve_precision
 from scenelet.training.ranks import Rank, find_rank
 from scenelet.training.run_settings import resolve_devices, resolve_settings
+from scenelet.training.source import Source, is_frozen
 from scenelet.training.teacher import Teachers, load_teachers
+from scenelet.training.transfer import find_source, start_network
 from scenelet.training.width_search import DEPTHS, NetworkLimits, search_width
 from scenelet.utils.console import print_message, quiet, shows_messages, spinner
 from scenelet.utils.locks import file_lock
@@ -62,6 +66,7 @@ def train(
     resume: bool = False,
     teachers: Sequence[Path] = (),
     limits: NetworkLimits = NO_LIMITS,
+    source: str | os.PathLike[str] | None = None,
     trainer: TrainerConfig | None = None,
     description: str = "Training",
     callbacks: Sequence[Callback] = (),
@@ -76,6 +81,8 @@ def train(
         resume: continue after the last finished epoch. The result is the same as without the interruption.
         teachers: folders of finished runs, and `.npz` files of logits, to distill from. Empty: the resumed run's.
         limits: maximum costs of the network. Its width and depth are searched, and become settings of the run.
+        source: a run folder, a `.scn` file or the name of a built-in model, whose weights the run starts from. Its
+            features, windows and network replace those of `config`. None: the resumed run's, or random weights.
         trainer: devices for a run that is resumed without `config`; only the fields that were set are used.
         description: text next to the progress bar.
         callbacks: further Lightning callbacks, which must not change the training.
@@ -93,29 +100,39 @@ def train(
     with contextlib.ExitStack() as until_done:
         until_done.enter_context(quiet(rank.is_worker))
         table = data.table if isinstance(data, Dataset) else as_table(data)
+        start = find_source(out, source, resume)
         if limits != NO_LIMITS:
-            config = _search_network(config, limits, table.labels)
+            config = _search_network(config, limits, table.labels, start)
+        if start is not None and config is not None:
+            config = start.apply(config)
         settings = resolve_settings(out, config, resume, devices, rank, table.path)
         dataset = data if isinstance(data, Dataset) else _load_dataset(table, settings, out, resume)
-        network = _initial_network(settings, dataset)
+        frozen = _check_freeze(settings, start, dataset, bool(teachers))
+        network = _initial_network(settings, dataset, start, frozen)
         loaded = load_teachers(out, teachers, settings, dataset) if teachers or resume else Teachers()
         if not rank.is_worker:
             until_done.enter_context(file_lock(out / ".lock", f"{out}: {BUSY}"))
             # another process may have started and finished a run there in the meantime
             resolve_settings(out, config, resume, devices, rank, table.path)
-            _begin_run(out, settings, recipe, dataset, loaded)
+            _begin_run(out, settings, recipe, dataset, loaded, start)
         if resume and is_finished(out):
             print_message(f"{out}: its training is finished, so nothing is left to resume")
             return {} if rank.is_worker else read_metrics(out)
+        if frozen:
+            return _fit_last_layer(out, network, dataset)
         module = _build_module(network, settings, dataset, loaded, rank)
         _print_plan(module, settings, dataset, loaded)
         best = settings.checkpoint == "validation"
         run_trainer(module, settings.precision, out, resume, best, description, devices, callbacks)
-        return {} if rank.is_worker else _finish_run(out, network, module, dataset)
+        return {} if rank.is_worker else _finish_run(out, network, dataset, module.history)
 
 
-def _search_network(config: RunConfig | None, limits: NetworkLimits, labels: tuple[str, ...]) -> RunConfig:
+def _search_network(
+    config: RunConfig | None, limits: NetworkLimits, labels: tuple[str, ...], source: Source | None
+) -> RunConfig:
     """Return the settings with the widest network within the limits."""
+    if source is not None:
+        raise UsageError("--max-macs and --max-bytes choose the network, and --from has one; leave them out, or --from")
     if config is None:
         raise UsageError("--max-macs and --max-bytes choose the network of a new run; leave them out to resume one")
     with spinner("Finding width and depth"):
@@ -142,10 +159,25 @@ def _load_dataset(table: ClipTable, config: RunConfig, out: Path, resume: bool) 
     return dataset
 
 
-def _initial_network(config: RunConfig, dataset: Dataset) -> StandardizedNetwork:
+def _check_freeze(config: RunConfig, source: Source | None, dataset: Dataset, has_teachers: bool) -> bool:
+    """Return whether only the last layer is fitted, and check that other settings allow it."""
+    if config.transfer.freeze is True and source is None:
+        raise UsageError("transfer.freeze is true, and there are no trained weights to freeze; name some with --from")
+    frozen = is_frozen(config, source and source.record, dataset.train.class_counts())
+    if frozen and has_teachers:
+        raise UsageError("a frozen network learns nothing from --teacher; leave it out, or set transfer.freeze=false")
+    if frozen and config.trainer.world_size > 1:
+        raise UsageError("the last layer of a frozen network is fitted on one device; set trainer.devices to 1")
+    return frozen
+
+
+def _initial_network(config: RunConfig, dataset: Dataset, source: Source | None, frozen: bool) -> StandardizedNetwork:
     """Build the network and check that a model file can hold it, so that an error comes before the training."""
-    mean, deviation = dataset.band_statistics()
-    network = build_network(config, len(dataset.labels), torch.from_numpy(mean), torch.from_numpy(deviation))
+    if source is not None:
+        network = start_network(source, config, dataset, frozen)
+    else:
+        mean, deviation = dataset.band_statistics()
+        network = build_network(config, len(dataset.labels), torch.from_numpy(mean), torch.from_numpy(deviation))
     try:
         check_model(to_scene_model(network, dataset.labels, config.features, config.window))
     except ModelFileError as error:
@@ -155,7 +187,9 @@ def _initial_network(config: RunConfig, dataset: Dataset) -> StandardizedNetwork
     return network
 
 
-def _begin_run(out: Path, config: RunConfig, recipe: str, dataset: Dataset, teachers: Teachers) -> None:
+def _begin_run(
+    out: Path, config: RunConfig, recipe: str, dataset: Dataset, teachers: Teachers, source: Source | None
+) -> None:
     """Write the run's record and warnings. If the run is resumed, check that it still sees the same clips."""
     split_csv = split_table(dataset.split)
     if (out / RECORD).exists():
@@ -169,6 +203,7 @@ def _begin_run(out: Path, config: RunConfig, recipe: str, dataset: Dataset, teac
             train_counts=tuple(dataset.train.class_counts()),
             versions=versions() | {"precision": resolve_precision(config.precision), "device": device_name()},
             teachers=teachers.records,
+            source=source and source.record,
         )
         write_record(out, record, split_csv)
     if shows_messages():
@@ -200,15 +235,32 @@ def _print_plan(module: SceneModule, config: RunConfig, dataset: Dataset, teache
     print_message(f"{config.network.name}: {parameters:,} parameters, {epochs}{distilled}{devices}")
 
 
-def _finish_run(out: Path, network: StandardizedNetwork, module: SceneModule, dataset: Dataset) -> dict[str, Any]:
-    """Measure the trained network and write weights, curves and metrics."""
+def _fit_last_layer(out: Path, network: StandardizedNetwork, dataset: Dataset) -> dict[str, Any]:
+    started = time.perf_counter()
+    with spinner("Fitting the last layer"):
+        l2 = fit_head(network, dataset)
+    print_message(f"last layer fitted to {pluralize(len(dataset.train), 'clip')}, with an L2 penalty of {l2:g}")
+    return _finish_run(out, network, dataset, [], time.perf_counter() - started)
+
+
+def _finish_run(
+    out: Path, network: StandardizedNetwork, dataset: Dataset, history: History, seconds: float = 0.0
+) -> dict[str, Any]:
+    """Measure the trained network and write weights, curves and metrics.
+
+    Args:
+        out, network, dataset: the run folder, and the network and data of the run.
+        history: the epochs.
+        seconds: duration of training that is in no epoch.
+    """
     with spinner("Measuring"):
         metrics: dict[str, Any] = {
             name: evaluate_network(network, clips, dataset.labels) for name, clips in dataset.held_out()
         }
-    minutes = sum(row["seconds"] for row in module.history) / 60
-    metrics |= {"minutes": minutes, "synthetic": dataset.table.synthetic, "history": module.history}
+    minutes = (seconds + sum(row["seconds"] for row in history)) / 60
+    metrics |= {"minutes": minutes, "synthetic": dataset.table.synthetic, "history": history}
     save_weights(out, network)
-    plot_curves(out, module.history)
+    if history:
+        plot_curves(out, history)
     write_metrics(out, metrics)
     return metrics

@@ -28,6 +28,7 @@ from scenelet.training.compression.members import choose_members
 from scenelet.training.compression.search import FormatTrial, choose_format, prune_until_fits, rounded
 from scenelet.training.dataset import Dataset
 from scenelet.training.probabilities import clip_probabilities
+from scenelet.training.source import run_is_frozen
 from scenelet.utils.console import spinner
 
 RESULT_KEYS = ("clips", "accuracy", "macro_accuracy", "log_loss")  # of each subset, that a model file holds
@@ -105,7 +106,7 @@ def build_model(
             masks,
             settings.dtype,
             provenance=_provenance(record, dataset, masks, settings) | _finetuning(record.config, config),
-            licenses=(dataset.table.license,) if dataset.table.license else (),
+            licenses=_licenses(record, dataset),
         )
 
     def size(network: StandardizedNetwork, masks: Masks, settings: PruneConfig) -> int:
@@ -150,8 +151,9 @@ def _provenance(record: RunRecord, dataset: Dataset, masks: Masks, settings: Pru
         "prune": settings.model_dump(),
         "dtype": settings.dtype,
         "teacher": config.distillation.model_dump() | {"teachers": teachers} if teachers else None,
+        "source": _source(record),
         "seed": config.seed,
-        "epochs": config.schedule.epochs,
+        "epochs": 0 if run_is_frozen(record) else config.schedule.epochs,
         "schedule": config.schedule.model_dump(),
         "sparsity": 1 - float(sum(mask.sum() for mask in masks.values()) / weights) if weights else 0.0,
         "fine_tuning_epochs": settings.epochs,
@@ -164,6 +166,20 @@ def _provenance(record: RunRecord, dataset: Dataset, masks: Masks, settings: Pru
         "train_clips": dict(zip(record.labels, record.train_counts, strict=True)),
         "versions": record.versions,
     }
+
+
+def _licenses(record: RunRecord, dataset: Dataset) -> tuple[str, ...]:
+    """Return the licenses of the training recordings, and of those of the source."""
+    own = (dataset.table.license, *(record.source.licenses if record.source else ()))
+    return tuple(dict.fromkeys(filter(None, own)))
+
+
+def _source(record: RunRecord) -> dict[str, Any] | None:
+    """Return the trained weights that the run started from, without the path, which is of this machine."""
+    if record.source is None:
+        return None
+    source = record.source.model_dump(mode="json", include={"sha256", "labels"})
+    return {"name": record.source.name, "frozen": run_is_frozen(record)} | source
 
 
 def _finetuning(trained: RunConfig, config: RunConfig) -> dict[str, Any]:

@@ -18,7 +18,7 @@ OPTIONS = {
 """Options of `scenelet compress` by the setting that they change."""
 
 
-def compress_settings(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
+def compress_settings(config: RunConfig, changes: Mapping[str, Any], frozen: bool = False) -> RunConfig:
     """Return the settings of a run with the changes for its compression.
 
     With `prune.max_bytes` the number format is searched too, unless a change names one. `prune.sparsity` replaces the
@@ -27,6 +27,8 @@ def compress_settings(config: RunConfig, changes: Mapping[str, Any]) -> RunConfi
     Args:
         config: settings of the run.
         changes: the result of `read_changes`.
+        frozen: the run fitted only its last layer. Then nothing is pruned unless a change asks for it, and fine-tuning,
+            which would change the other layers, is refused.
 
     Raises:
         UsageError: a value is out of range, a change has no effect, or two changes contradict each other.
@@ -41,6 +43,10 @@ def compress_settings(config: RunConfig, changes: Mapping[str, Any]) -> RunConfi
         values["prune.max_bytes"] = None
         if config.prune.dtype == "auto":
             values.setdefault("prune.dtype", "fp16")
+    if frozen:
+        values = {"prune.sparsity": 0.0, "prune.epochs": 0} | values
+        if values["prune.epochs"]:
+            raise UsageError("prune.epochs: fine-tuning would change the frozen layers of this run; leave it out")
     changed = build_config(merge(config.model_dump(), nest(values)), "compress")
     _check_effects(frozenset(changes), changed)
     if changed.prune.changes_nothing:

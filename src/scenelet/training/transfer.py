@@ -1,0 +1,103 @@
+"""Start of a run from trained weights: `train --from`."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from scenelet.config import RunConfig
+from scenelet.config.run_folder import is_begun, is_finished, read_record
+from scenelet.data.splits import split_hash
+from scenelet.errors import ModelFileError, UsageError
+from scenelet.nn.restore import estimate_statistics, restore_weights
+from scenelet.nn.standardize import StandardizedNetwork
+from scenelet.training.dataset import Dataset
+from scenelet.training.head import dense_layers
+from scenelet.training.network import build_blank_network, build_network, load_network
+from scenelet.training.probabilities import MIN_BATCH
+from scenelet.training.source import Source, read_source
+from scenelet.utils.console import print_message, spinner
+
+MAX_STATISTICS_WINDOWS = 512  # windows of the training data from which the statistics of norms are estimated
+
+
+def find_source(out: Path, source: str | os.PathLike[str] | None, resume: bool) -> Source | None:
+    """Read the source of a run; without `source`, that of the run that is resumed.
+
+    Raises:
+        UsageError: the run was started from another source, or from none.
+        SceneletError: as `read_source`.
+    """
+    stored = read_record(out).source if resume and is_begun(out) else None
+    if resume and source is not None and stored is None and is_begun(out):
+        raise UsageError(f"{out}: was started without --from; resume it without")
+    if source is None and stored is not None and not is_finished(out):
+        source = stored.path
+    if source is None:
+        return None
+    found = read_source(source)
+    if stored is not None and stored.sha256 != found.record.sha256:
+        raise UsageError(
+            f"{out}: was started from other weights than {found.record.path} holds now; resume it with {stored.path}"
+            " as it was then, or train again"
+        )
+    return found
+
+
+def start_network(source: Source, config: RunConfig, dataset: Dataset, frozen: bool) -> StandardizedNetwork:
+    """Build the network of a run with the weights of its source, and print what is reused.
+
+    The last layer keeps the rows of the classes that both have. The others are drawn from the run's seed.
+
+    Args:
+        source: the weights.
+        config: the settings of the run, see `Source.apply`.
+        dataset: the data of the run.
+        frozen: whether only the last layer will be fitted.
+
+    Raises:
+        SceneletError: the weights do not fit the network that the source names.
+        UsageError: `frozen`, and the network does not end in a dense layer.
+    """
+    with spinner("Reading the trained weights"):
+        trained = _source_network(source, config)
+        if source.model is not None and not frozen:
+            features = dataset.train.features
+            rows = features.rows()
+            chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), MAX_STATISTICS_WINDOWS)).astype(int)]
+            batches = np.split(chosen, range(MIN_BATCH, len(chosen), MIN_BATCH))
+            estimate_statistics(trained, (torch.from_numpy(features.load(batch)) for batch in batches))
+    classes = len(dataset.labels)
+    network = build_network(config, classes, trained.mean, trained.std)
+    if frozen:
+        dense_layers(network)
+    larger = build_blank_network(config, classes + 1).state_dict()
+    state, old = network.state_dict(), trained.state_dict()
+    shared = [label for label in dataset.labels if label in source.record.labels]
+    for name, values in state.items():
+        if values.shape == larger[name].shape:
+            values.copy_(old[name])
+        else:  # a layer with a row for each class
+            for label in shared:
+                values[dataset.labels.index(label)] = old[name][source.record.labels.index(label)]
+    kept = "frozen, with a new last layer" if frozen else f"{len(shared)} of {classes} classes kept"
+    print_message(f"from {source.record.name}: all layers but the last{', ' if frozen else '; '}{kept}")
+    if source.data == dataset.table.describe() and source.split_hash != split_hash(dataset.split):
+        print_message(
+            f"warning: {source.record.name} was trained on this data with another split, so it may have seen test"
+            " clips; the accuracy is too high then"
+        )
+    return network
+
+
+def _source_network(source: Source, config: RunConfig) -> StandardizedNetwork:
+    path = Path(source.record.path)
+    if source.model is None:
+        return load_network(path, read_record(path))
+    network = build_blank_network(config, len(source.record.labels)).eval()
+    try:
+        restore_weights(network, source.model)
+    except ModelFileError as error:
+        raise ModelFileError(f"{path}: {error}; give another source") from None
+    return network
