@@ -105,7 +105,6 @@ def print_description(description: dict[str, Any], layers: bool = False) -> None
     facts = {
         "labels": ", ".join(description["labels"]),
         **({"background": description["background"]} if description["background"] else {}),
-        **_results(description["results"]),
         **_results(description["results"], description["labels"]),
         "input": f"{features['channels']}, {features['sample_rate']:,} Hz, {features['n_mels']} log-mel bands,"
         f" windows of {window['seconds']:g} s",

@@ -83,13 +83,8 @@ def model_card(model: SceneModel, name: str, disk_bytes: int) -> str:
         "",
         "## Limits",
         "",
-<<<<<<< HEAD
         (LIMITS if model.background is None else BACKGROUND_LIMITS).format(count=len(model.labels)),
-        *_threshold(model),
-=======
-        LIMITS.format(count=len(model.labels)),
         *_thresholds(model),
->>>>>>> thresholds
         "",
         "## License of the data",
         "",
