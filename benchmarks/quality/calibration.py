@@ -47,13 +47,12 @@ class Answers:
 
     def take(self, clips: Sequence[int] | NDArray[np.int64]) -> "Answers":
         """Return some of the clips."""
-        groups, windows = (tuple(values[i] for i in clips) for values in (self.groups, self.windows))
+        groups, windows = tuple(self.groups[i] for i in clips), tuple(self.windows[i] for i in clips)
         return Answers(self.targets[list(clips)], groups, windows)
 
     def probabilities(self, temperature: float) -> NDArray[np.float32]:
         """Return the probabilities (clips, classes) with a temperature."""
-        rows = np.asarray(apply_temperature(np.concatenate(self.windows), temperature), np.float32)
-        return mean_over_windows(rows, self.counts)
+        return mean_over_windows(apply_temperature(np.concatenate(self.windows), temperature), self.counts)
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -79,7 +78,7 @@ def predict(classifier: Classifier, clips: Sequence[Clip]) -> Answers:
     stored = stored_calibration(classifier.model.results)
     undo = 1 / stored.temperature if stored else 1.0
     found = track(classifier.predict_many(clip.path for clip in clips), "Predicting", len(clips))
-    windows = tuple(np.asarray(apply_temperature(prediction.windows, undo), np.float32) for prediction in found)
+    windows = tuple(apply_temperature(prediction.windows, undo) for prediction in found)
     targets = np.array([classifier.labels.index(clip.label) for clip in clips])
     return Answers(targets, tuple(clip.group for clip in clips), windows)
 
