@@ -67,9 +67,8 @@ class Answers:
 def join(answers: Sequence[Answers]) -> Answers:
     """Join the clips of several folds."""
     targets = np.concatenate([own.targets for own in answers])
-    groups, windows = (
-        tuple(value for own in answers for value in getattr(own, name)) for name in ("groups", "windows")
-    )
+    groups = tuple(group for own in answers for group in own.groups)
+    windows = tuple(rows for own in answers for rows in own.windows)
     return Answers(targets, groups, windows)
 
 

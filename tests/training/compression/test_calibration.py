@@ -71,8 +71,8 @@ def test_few_clips_hardly_change_the_temperature() -> None:
 def test_apply_temperature_is_a_division_of_logits(temperature: float, seed: int) -> None:
     logits = np.random.default_rng(seed).normal(0, 5, (4, 3))
     changed = apply_temperature(softmax(logits), temperature)
-    np.testing.assert_allclose(changed, softmax(logits / temperature), rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(apply_temperature(changed, 1 / temperature), softmax(logits), rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(changed, softmax(logits / temperature), rtol=1e-5, atol=1e-30)
+    np.testing.assert_allclose(apply_temperature(changed, 1 / temperature), softmax(logits), rtol=1e-4, atol=1e-9)
     assert (changed.argmax(1) == logits.argmax(1)).all()
 
 
@@ -123,7 +123,7 @@ def test_calibrate_agrees_with_the_calibrated_file(run: Path, tmp_path: Path) ->
     assert found.log_loss[1] == pytest.approx(after, abs=1e-6)
     assert found.log_loss[1] <= found.log_loss[0] + 1e-9
     windows = apply_temperature(file_windows(Classifier(model), dataset.test.features), 1 / found.temperature)
-    before = mean_over_windows(windows.astype(np.float32), dataset.test.features.count)
+    before = mean_over_windows(windows, dataset.test.features.count)
     assert found.log_loss[0] == pytest.approx(log_loss(dataset.test.targets, before), abs=1e-5)
     assert result["calibration"] == model.results["calibration"]
     assert result["compressed"]["test"]["log_loss"] == result["calibration"]["after"]["log_loss"]

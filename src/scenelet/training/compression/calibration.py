@@ -23,8 +23,8 @@ PRIOR_DEVIATION = 0.25
 """Standard deviation of the logarithm of the temperature before any clip is seen.
 
 A few clips without a mistake would ask for certainty: the lowest loss is at the lowest temperature. On ESC-10, the
-temperature that minimizes the loss of 10 clips raises the loss of others by 0.11, to 0.29. With this deviation, no number
-of clips from 5 to 40 raises it on average (`benchmarks/quality/calibration.py`)."""
+temperature that minimizes the loss of 10 clips raises the loss of others by 0.11, to 0.29. With this deviation, no
+number of clips from 5 to 40 raises it on average (`benchmarks/quality/calibration.py`)."""
 CALIBRATED = "calibrated"  # name of the logits after their division
 
 
