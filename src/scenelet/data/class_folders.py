@@ -184,7 +184,7 @@ def _clip(root: Path, parts: Parts, level: int, **facts: str) -> Clip:
     """Return the clip of a recording whose class folder is the part at `level`."""
     name, deeper = "/".join(parts), parts[level + 1 : -1]
     group = normalize(deeper[0]) if deeper else name
-    return Clip(root / name, name, normalize(parts[level]), group, **facts)
+    return Clip(root / name, name, normalize(parts[level]), group, facts.get("fold"), facts.get("split"))
 
 
 def _table_hint(root: Path, other: str) -> str:

@@ -5,13 +5,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from scenelet.audio.segment import Segment
 from scenelet.utils.text import pluralize
 
 MultiLabel = Literal["refuse", "skip", "first"]
 """What to do with sound of several labels: refuse the table, leave these rows out, or take the first label."""
+MULTI_LABELS: tuple[MultiLabel, ...] = get_args(MultiLabel)
 
 SPLITS = ("train", "validation", "test")
 SPLIT_NAMES = {

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from scenelet.data.clips import Clip, ClipTable, MultiLabel
+from scenelet.data.clips import MULTI_LABELS, Clip, ClipTable, MultiLabel
 from scenelet.data.load import load_table
 from scenelet.data.tau import is_tau_root
 from scenelet.errors import DataError, UsageError, did_you_mean
@@ -71,9 +71,8 @@ def evaluate(
     history = find_history(run, classifier.model, model_path(model)) if out is not None else []
     provenance = classifier.model.provenance
     tau_3_class = bool(provenance.get("tau_3_class", False)) and is_tau_root(data)
-    if multi_label is None:
-        stored = provenance.get("multi_label")
-        multi_label = stored if stored in get_args(MultiLabel) else "refuse"
+    trained = provenance.get("multi_label")
+    multi_label = multi_label or next((each for each in MULTI_LABELS if each == trained), "refuse")
     # one class is enough to count false alarms
     table = load_table(data, audio_dir, tau_3_class, min_classes=1, multi_label=multi_label)
     print_message(table.describe())
