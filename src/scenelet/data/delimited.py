@@ -19,6 +19,8 @@ PARQUET_EXTENSIONS = (".parquet", ".pq")
 TABLE_EXTENSIONS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", *PARQUET_EXTENSIONS)
 DELIMITERS = ",\t;|"
 HEAD_LINES = 20
+RAVEN_MARK = "Begin Time (s)"
+"""Column of Raven's tables, which have no quotes around fields."""
 EXCEL_MARK = "sep="
 """Start of the first line of a CSV in which Excel names the delimiter."""
 
@@ -139,7 +141,9 @@ def _split_lines(path: Path, text: str) -> list[_Line]:
     skipped = 1 if lines and lines[0].lower().startswith(EXCEL_MARK) else 0
     header = lines[skipped] if len(lines) > skipped else ""
     delimiter = lines[0][len(EXCEL_MARK) :][:1] if skipped else find_delimiter(header)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter or ",", skipinitialspace=delimiter == " ")
+    quoting = csv.QUOTE_NONE if delimiter == "\t" and RAVEN_MARK in header else csv.QUOTE_MINIMAL
+    file = io.StringIO(text, newline="")
+    reader = csv.reader(file, delimiter=delimiter or ",", skipinitialspace=delimiter == " ", quoting=quoting)
     try:
         parsed = [(reader.line_num, fields) for fields in reader][skipped:]
     except (csv.Error, TypeError) as error:

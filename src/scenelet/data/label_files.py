@@ -14,7 +14,15 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from scenelet.audio.io import info
-from scenelet.data.delimited import FILE_COLUMNS, PARQUET_EXTENSIONS, TableRow, column_name, read_rows, read_text
+from scenelet.data.delimited import (
+    FILE_COLUMNS,
+    PARQUET_EXTENSIONS,
+    TableRow,
+    column_name,
+    read_head,
+    read_rows,
+    read_text,
+)
 from scenelet.data.labels import LABEL_COLUMNS
 from scenelet.data.locate import locate
 from scenelet.data.segments import seconds_of
@@ -44,6 +52,11 @@ def program_of(path: Path) -> Program | None:
     if {RAVEN_START, RAVEN_END} <= columns and columns.isdisjoint(FILE_COLUMNS):
         return "Raven"
     return "Audacity" if AUDACITY_LINE.fullmatch(first) else None
+
+
+def has_labels(path: Path) -> bool:
+    """Return False for a Raven table that is a header only, as programs write it for a recording without a sound."""
+    return program_of(path) != "Raven" or len(read_head(path)) > 1
 
 
 def read_label_file(path: Path, program: Program, audio_dir: Path | None) -> list[TableRow]:

@@ -9,7 +9,7 @@ from scenelet.audio.formats import EXTENSIONS, UNREADABLE_EXTENSIONS
 from scenelet.audio.segment import segment_name
 from scenelet.data.clips import SPLIT_NAMES, SPLITS, Clip, ClipTable, MultiLabel, subsets_of_names
 from scenelet.data.delimited import FILE_COLUMNS, TABLE_EXTENSIONS, TableRow, column_name, read_head, read_rows
-from scenelet.data.label_files import program_of, read_label_file
+from scenelet.data.label_files import has_labels, program_of, read_label_file
 from scenelet.data.labels import LABEL_COLUMNS, check_alike_labels, normalize, single_labels
 from scenelet.data.locate import METADATA_FOLDER, locate
 from scenelet.data.segments import Span, drop_conflicts, read_spans
@@ -63,7 +63,7 @@ def find_tables(folder: Path) -> list[Path]:
                 " of the one to use, or join them with a column split"
             )
         if found:
-            return tables or label_files
+            return tables or [path for path in label_files if has_labels(path)] or label_files
         for path, fault in faults.items():
             if lists_recordings(path):
                 other = "; or move it elsewhere, to take folder names as classes" if folders else ""
