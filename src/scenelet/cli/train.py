@@ -13,6 +13,8 @@ from scenelet.cli.options import (
     DataArgument,
     Format,
     FormatOption,
+    MultiLabel,
+    MultiLabelOption,
     QuietOption,
     RecipeOption,
     Tau3ClassOption,
@@ -39,6 +41,7 @@ def train(
     change: ChangeOption = None,
     audio_dir: AudioDirOption = None,
     tau_3_class: Tau3ClassOption = False,
+    multi_label: MultiLabelOption = MultiLabel.refuse,
     max_macs: Annotated[
         str | None,
         typer.Option(help=MAX_MACS_HELP),
@@ -83,7 +86,7 @@ def train(
         raise DataError(f"{data}: no such file or folder; if the recordings of {out} have moved, give their new path")
     if source not in (None, NO_SOURCE):
         read_source(source).check_changes(chosen, list(parse_changes(changes)))
-    table = load_table(data, audio_dir, tau_3_class)
+    table = load_table(data, audio_dir, tau_3_class, multi_label=multi_label.value)
     if config is not None:
         split = make_split(table, config.split)
         if source is None and not (recipe or teacher or macs_limit or bytes_limit or is_begun(out)):
