@@ -182,3 +182,11 @@ class PredictionSmoother:
         self._label, self._started = label, True
         probabilities = dict(zip(self.labels, average.tolist(), strict=True))
         return SmoothedPrediction(seconds, label, confidence, probabilities, changed)
+
+
+def make_smoother(
+    classifier: Classifier, threshold: float | None = None, smooth_seconds: float = 2.0, margin: float = 0.1
+) -> PredictionSmoother:
+    """Make the smoother of a model's predictions; `threshold` None is the model's."""
+    minimum = classifier.threshold if threshold is None else threshold
+    return PredictionSmoother(classifier.labels, minimum, smooth_seconds, margin)
