@@ -2,8 +2,6 @@
 
 import base64
 import io
-import os
-import urllib.parse
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,6 +11,7 @@ import soundfile
 import soxr
 
 from scenelet.audio.io import blocks
+from scenelet.utils.html import relative_url
 
 AudioChoice = Literal["link", "embed", "none"]
 EMBED_SECONDS = 30.0  # maximum length of an embedded recording
@@ -46,20 +45,6 @@ def player_source(path: Path, page: Path, choice: AudioChoice, begin: float) -> 
     if choice == "embed":
         return _embed(path, begin)
     return PlayerSource(relative_url(path, page.parent) if choice == "link" else "")
-
-
-def relative_url(path: Path, folder: Path) -> str:
-    """Return the percent-encoded URL of a file, relative to `folder` unless it is on another drive.
-
-    >>> relative_url(Path("data/50%.wav"), Path("data"))
-    '50%25.wav'
-    """
-    absolute = os.path.abspath(path)
-    try:
-        relative = os.path.relpath(absolute, os.path.abspath(folder))
-    except ValueError:  # on another drive
-        return Path(absolute).as_uri()
-    return urllib.parse.quote(os.fsencode(relative.replace(os.sep, "/")), safe="/")
 
 
 def _embed(path: Path, begin: float) -> PlayerSource:
