@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scenelet.cli.options import Format, ModelArgument, QuietOption, Runtime, RuntimeOption
+from scenelet.cli.options import (
+    Format,
+    HopOption,
+    MarginOption,
+    ModelArgument,
+    QuietOption,
+    Runtime,
+    RuntimeOption,
+    SmoothingOption,
+    ThresholdOption,
+)
 from scenelet.errors import UsageError
 from scenelet.utils.console import print_message, print_warning, shows_progress, stderr
 from scenelet.utils.text import clock
@@ -38,15 +48,10 @@ class SampleFormat(StrEnum):
 def listen(
     model: ModelArgument,
     source: Annotated[str | None, typer.Argument(help="Recording, or - for a pipe (default: the microphone).")] = None,
-    hop: Annotated[
-        float | None, typer.Option(help="Seconds between predictions (default: 1, or a shorter window).")
-    ] = None,
-    smoothing: Annotated[float, typer.Option(help="Seconds over which probabilities are averaged.")] = 2.0,
-    margin: Annotated[float, typer.Option(help="Lead in probability that a new label needs.")] = 0.1,
-    threshold: Annotated[
-        float | None,
-        typer.Option(help="Minimum probability of a sure answer (default: the model's)."),
-    ] = None,
+    hop: HopOption = None,
+    smoothing: SmoothingOption = 2.0,
+    margin: MarginOption = 0.1,
+    threshold: ThresholdOption = None,
     format: Annotated[Format, typer.Option(help="Live view, or one JSON line per prediction.")] = Format.table,
     real_time: Annotated[bool, typer.Option("--real-time", help="Read a recording no faster than it plays.")] = False,
     sample_rate: Annotated[int | None, typer.Option(help="Sample rate of raw samples or the sound card, Hz.")] = None,
@@ -66,11 +71,10 @@ def listen(
     """Classify live sound from the microphone, a recording or a pipe."""
     from scenelet.audio.capture import pace_in_real_time
     from scenelet.inference.classifier import load
-    from scenelet.inference.stream import PredictionSmoother, Stream
+    from scenelet.inference.stream import Stream, make_smoother
 
     classifier = load(model, runtime=runtime.value)
-    minimum = classifier.threshold if threshold is None else threshold
-    smoother = PredictionSmoother(classifier.labels, minimum, smoothing, margin)
+    smoother = make_smoother(classifier, threshold, smoothing, margin)
     features = classifier.model.features
     own = features.channels if isinstance(features.channels, int) else features.n_channels
     _refuse_unused(source, sample_rate, channels, sample_format, device, real_time)
