@@ -1,6 +1,7 @@
 """Page of a timeline: labels over the days, a list of events, and a spectrogram and a player for each."""
 
 import json
+import os
 import string
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,12 +49,13 @@ def timeline_page(
     labels = [label for label in model.labels if any(event.label == label for _, event in events)]
     charts, left_out = make_charts(recordings, [(index, event.start, event.end) for index, event in shown])
     used = sorted({index for index, _ in shown})
+    folder = common_folder([recording.path for recording in recordings])
     data = {
         "labels": [_label(label, position, events) for position, label in enumerate(labels)],
         "charts": charts,
         "recordings": {
             index: {
-                "name": escape_unprintable(str(recordings[index].path)),
+                "name": escape_unprintable(os.path.relpath(recordings[index].path, folder)),
                 "url": relative_url(recordings[index].path, page.parent),
             }
             for index in used
@@ -88,6 +90,18 @@ def timeline_page(
         background=model.background,
     )
     return html, {PICTURES: f"const PICTURES = {json.dumps(pictures)};\n"}
+
+
+def common_folder(paths: Sequence[Path]) -> str:
+    """Return the folder that all recordings are in, or the current one if they have none in common.
+
+    >>> common_folder([Path("/sd/a/1.wav"), Path("/sd/b/2.wav")])
+    '/sd'
+    """
+    try:
+        return os.path.commonpath([path.absolute().parent for path in paths])
+    except ValueError:  # on several drives
+        return os.curdir
 
 
 def spread_over_labels(events: Sequence[Found], count: int) -> set[int]:

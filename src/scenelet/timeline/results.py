@@ -67,28 +67,44 @@ class RecordingEvents(Settings):
         return None if self.start is None else self.start + timedelta(seconds=round(seconds, 3))
 
 
-def start_folder(folder: Path, settings: TimelineSettings) -> None:
-    """Record the settings of a new timeline, or check that they are those of the timeline in the folder.
+def check_folder(folder: Path, settings: TimelineSettings) -> None:
+    """Check that a timeline with these settings can start or resume in a folder.
 
     Raises:
-        OutputError: the folder holds a timeline with other settings, or other files, or cannot be written.
+        OutputError: the folder holds a timeline with other settings, or other files.
     """
     path = folder / RECORD
-    if path.is_file():
-        try:
-            stored = TimelineSettings.model_validate_json(path.read_bytes())
-        except (ValidationError, OSError):
-            raise OutputError(f"{path}: damaged; choose another --out, or delete the folder") from None
-        different = [name for name in TimelineSettings.model_fields if getattr(stored, name) != getattr(settings, name)]
-        if different:
-            words = {"hop_seconds": "--hop", "smooth_seconds": "--smoothing", "format": "version of scenelet"}
-            what = words.get(different[0], different[0] if different[0] == "model" else f"--{different[0]}")
-            raise OutputError(f"{folder}: holds a timeline with another {what}; choose another --out")
+    if not path.is_file():
+        if folder.is_dir() and any(not entry.name.startswith(".") for entry in folder.iterdir()):
+            raise OutputError(f"{folder}: exists already and holds no timeline; choose another --out")
         return
-    if folder.is_dir() and any(not entry.name.startswith(".") for entry in folder.iterdir()):
-        raise OutputError(f"{folder}: exists already and holds no timeline; choose another --out")
+    try:
+        stored = TimelineSettings.model_validate_json(path.read_bytes())
+    except (ValidationError, OSError):
+        raise OutputError(f"{path}: damaged; choose another --out, or delete the folder") from None
+    different = next((name for name in _OPTIONS if getattr(stored, name) != getattr(settings, name)), None)
+    if different:
+        raise OutputError(f"{folder}: holds a timeline with another {_OPTIONS[different]}; choose another --out")
+
+
+_OPTIONS = {
+    "format": "version of scenelet",
+    "model": "model",
+    "hop_seconds": "--hop",
+    "smooth_seconds": "--smoothing",
+    "margin": "--margin",
+    "threshold": "--threshold",
+    "runtime": "--runtime",
+}
+"""Text for each setting in a message."""
+
+
+def start_folder(folder: Path, settings: TimelineSettings) -> None:
+    """Record the settings of a timeline, unless the folder has them. Raises as `check_folder`."""
+    check_folder(folder, settings)
     make_folder(folder / RECORDINGS)
-    replace_file(path, settings.model_dump_json(indent=2) + "\n")
+    if not (folder / RECORD).is_file():
+        replace_file(folder / RECORD, settings.model_dump_json(indent=2) + "\n")
 
 
 def read_finished(folder: Path, recording: Path) -> RecordingEvents | None:
@@ -108,7 +124,6 @@ def write_finished(folder: Path, recording: Path, result: RecordingEvents) -> No
     Raises:
         OutputError: the file cannot be written.
     """
-    make_folder(folder / RECORDINGS)
     printable = result.model_copy(update={"path": Path(escape_unprintable(str(recording)))})  # JSON is UTF-8
     replace_file(_result_path(folder, recording), printable.model_dump_json() + "\n")
 

@@ -19,6 +19,7 @@ from scenelet.timeline.recording_time import recording_start
 from scenelet.timeline.results import (
     RecordingEvents,
     TimelineSettings,
+    check_folder,
     read_finished,
     start_folder,
     write_finished,
@@ -91,6 +92,7 @@ def make_timeline(
     )
     Stream(classifier, classifier.model.features.sample_rate, hop_seconds)  # checks the settings before the work
     make_smoother(classifier, threshold, smooth_seconds, margin)
+    check_folder(out, settings)
     make_folder(out)
     with file_lock(out / ".lock", f"{out}: another timeline is being written to it; wait until it ends"):
         start_folder(out, settings)

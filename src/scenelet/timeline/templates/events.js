@@ -19,9 +19,8 @@ function choose(number, isInList) {
   (isInList ? itemOf(number) : document.getElementById("below")).append(card);
   card.hidden = false;
   mark(number);
-  fillCard(number);
-  card.scrollIntoView({ block: "nearest" });
   card.focus({ preventScroll: true });
+  fillCard(number).then(() => card.scrollIntoView({ block: "nearest" }));
 }
 
 function close() {
@@ -67,8 +66,9 @@ function makeItem(number) {
 function drawList() {
   document.getElementById("below").append(card);
   const numbers = visible();
-  const name = chosenLabel === null ? "" : ` of ${DATA.labels[chosenLabel].name}`;
-  listed.querySelector("h2").textContent = `${numbers.length.toLocaleString("en")} event${numbers.length === 1 ? "" : "s"}${name}`;
+  const events = `${numbers.length.toLocaleString("en")} event${numbers.length === 1 ? "" : "s"}`;
+  const label = DATA.labels[chosenLabel];
+  listed.querySelector("h2").textContent = label ? `${events} of ${label.name}, ${label.length}` : events;
   list.replaceChildren(...numbers.slice(0, count).map(makeItem));
   more.hidden = numbers.length <= count;
   more.textContent = `Show ${Math.min(LISTED, numbers.length - count)} more`;
@@ -97,8 +97,8 @@ DATA.labels.forEach(({ name, events, length }, label) => {
   const button = make("button", "");
   button.type = "button";
   button.setAttribute("aria-pressed", "false");
-  const counts = `${events.toLocaleString("en")} event${events === 1 ? "" : "s"}, ${length}`;
-  button.append(makeLetter(label), make("span", "", name), make("span", "small soft", counts));
+  button.title = `${events.toLocaleString("en")} event${events === 1 ? "" : "s"}, ${length}`;
+  button.append(makeLetter(label), make("span", "", name), make("span", "small soft", events.toLocaleString("en")));
   button.addEventListener("click", () => chooseLabel(label));
   const item = make("li", "");
   item.append(button);
