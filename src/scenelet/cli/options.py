@@ -88,6 +88,12 @@ RecipeOption = Annotated[
 FormatOption = Annotated[Format, typer.Option(help="Output format.")]
 RowFormatOption = Annotated[RowFormat, typer.Option(help="Output format.")]
 RuntimeOption = Annotated[Runtime, typer.Option(help="Library that runs the network; openvino needs an extra.")]
+HopOption = Annotated[float | None, typer.Option(help="Seconds between predictions (default: 1, or a shorter window).")]
+SmoothingOption = Annotated[float, typer.Option(help="Seconds over which probabilities are averaged.")]
+MarginOption = Annotated[float, typer.Option(help="Lead in probability that a new label needs.")]
+ThresholdOption = Annotated[
+    float | None, typer.Option(help="Minimum probability of a sure answer (default: the model's, of each label).")
+]
 EngineOption = Annotated[
     Engine | None, typer.Option(help="Bulk: local processes (default), or a Ray cluster (needs an extra).")
 ]

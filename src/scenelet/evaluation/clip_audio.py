@@ -2,8 +2,6 @@
 
 import base64
 import io
-import os
-import urllib.parse
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,6 +12,7 @@ import soxr
 
 from scenelet.audio.io import blocks
 from scenelet.audio.segment import Segment
+from scenelet.utils.html import relative_url
 
 AudioChoice = Literal["link", "embed", "none"]
 EMBED_SECONDS = 30.0  # maximum length of an embedded recording
@@ -25,9 +24,7 @@ class PlayerSource:
     """Source of an audio player."""
 
     url: str  # link or data URL; "" if there is nothing to play
-    start: float = (
-        0.0  # position in the clip at which the audio begins, in s; negative for a linked part
-    )
+    start: float = 0.0  # position in the clip at which the audio begins, s; a linked part has a negative one
     seconds: float | None = None  # length of the audio; None: the whole recording
 
 
@@ -56,20 +53,6 @@ def player_source(recording: Path | Segment, page: Path, choice: AudioChoice, be
         return PlayerSource(relative_url(recording, page.parent))
     times = f"#t={recording.start:.3f},{recording.end:.3f}"
     return PlayerSource(relative_url(recording.path, page.parent) + times, -recording.start)
-
-
-def relative_url(path: Path, folder: Path) -> str:
-    """Return the percent-encoded URL of a file, relative to `folder` unless it is on another drive.
-
-    >>> relative_url(Path("data/50%.wav"), Path("data"))
-    '50%25.wav'
-    """
-    absolute = os.path.abspath(path)
-    try:
-        relative = os.path.relpath(absolute, os.path.abspath(folder))
-    except ValueError:  # on another drive
-        return Path(absolute).as_uri()
-    return urllib.parse.quote(os.fsencode(relative.replace(os.sep, "/")), safe="/")
 
 
 def _embed(recording: Path | Segment, begin: float) -> PlayerSource:
