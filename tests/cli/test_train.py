@@ -87,7 +87,7 @@ def test_train_from_an_unusable_source_is_one_sentence(
     command: Command, tone_set: Path, tmp_path: Path, options: list[str], message: str
 ) -> None:
     words = [str(tone_set) if word == "TABLE" else word for word in options]
-    code, out, err = command("train", tone_set, "--out", tmp_path / "run", "--quiet", *words)
+    code, _, err = command("train", tone_set, "--out", tmp_path / "run", "--quiet", *words)
     assert code in (1, 2)
     assert message in err
     assert err.count("\n") == 1

@@ -23,7 +23,7 @@ from scenelet.training.source import read_source
 from scenelet.training.train import train
 from scenelet.training.transfer import start_network
 
-NETWORK = ["network.name=bc_resnet", "network.blocks=1", "features.n_mels=32"]
+NETWORK = ["network.name=bc_resnet", "network.blocks=1", "features.n_mels=64"]
 LAST = "network.head.4."
 Weights = dict[str, torch.Tensor]
 
@@ -51,7 +51,7 @@ def source_file(source_run: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.fixture(scope="module")
 def three_labels(tone_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a table of the tones in which half of the high ones have another label, the first in the order."""
-    rows = list(csv.DictReader(tone_set.open()))
+    rows = list(csv.DictReader(tone_set.read_text().splitlines()))
     table = tmp_path_factory.mktemp("three") / "three.csv"
     lines = ["filename,label,fold,group"]
     for row in rows:
