@@ -151,7 +151,7 @@ def _provenance(record: RunRecord, dataset: Dataset, masks: Masks, settings: Pru
         "prune": settings.model_dump(),
         "dtype": settings.dtype,
         "teacher": config.distillation.model_dump() | {"teachers": teachers} if teachers else None,
-        "source": _source(record),
+        **_source(record),
         "seed": config.seed,
         "epochs": 0 if run_is_frozen(record) else config.schedule.epochs,
         "schedule": config.schedule.model_dump(),
@@ -175,12 +175,12 @@ def _licenses(record: RunRecord, dataset: Dataset) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, own)))
 
 
-def _source(record: RunRecord) -> dict[str, Any] | None:
-    """Return the trained weights that the run started from, without the path, which is of this machine."""
+def _source(record: RunRecord) -> dict[str, Any]:
+    """Return the entry of the trained weights that the run started from, without the path, which is of this machine."""
     if record.source is None:
-        return None
+        return {}
     source = record.source.model_dump(mode="json", include={"sha256", "labels"})
-    return {"name": record.source.name, "frozen": run_is_frozen(record)} | source
+    return {"source": {"name": record.source.name, "frozen": run_is_frozen(record)} | source}
 
 
 def _finetuning(trained: RunConfig, config: RunConfig) -> dict[str, Any]:
