@@ -12,7 +12,6 @@ from scenelet.data.labels import LABEL_COLUMNS, check_alike_labels, check_single
 from scenelet.data.locate import METADATA_FOLDER, locate
 from scenelet.data.segments import ADVICE, check_no_segments, is_segment_list
 from scenelet.errors import DataError, did_you_mean
-from scenelet.utils.csv_cells import original_cell
 from scenelet.utils.files import SYSTEM_NAMES
 from scenelet.utils.text import first_few
 
@@ -187,7 +186,7 @@ def _clip_name(path: Path, column: str, row: TableRow) -> str:
 
 
 def _label(path: Path, column: str, row: TableRow, name: str) -> str:
-    if not (label := normalize(original_cell(row.values[column]))):
+    if not (label := normalize(row.values[column])):
         raise DataError(f"{path}, line {row.line}: {name} has no {column}; fill it in or delete the row")
     if not set(label).isdisjoint("\r\n"):
         raise DataError(f"{path}, line {row.line}: the {column} of {name} holds a line end; check for a missing quote")

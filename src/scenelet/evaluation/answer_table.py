@@ -25,6 +25,7 @@ class AnswerTable:
         columns: names of the columns.
         rows: values of each clip, by its name. Clips whose name or label does not fit a table are not in it.
         left_out: number of these clips.
+        command: the command that trains a model on the saved table.
         key: hash of the rows and of the model's answers.
     """
 
@@ -32,12 +33,8 @@ class AnswerTable:
     columns: tuple[str, ...]
     rows: dict[str, list[str]]
     left_out: int
+    command: str
     key: str
-
-    @property
-    def command(self) -> str:
-        """The command that trains a model on the saved table."""
-        return f"scenelet train {ANSWERS} --audio-dir {shlex.quote(str(self.folder))} --out RUN"
 
     def script_values(self, labels: Sequence[str]) -> dict[str, object]:
         """Collect the arguments of `collectAnswers`, which `utils/html/templates/answers/answers.js` documents."""
@@ -50,7 +47,7 @@ class AnswerTable:
         }
 
 
-def answer_table(table: ClipTable, predictions: Sequence[ClipPrediction]) -> AnswerTable:
+def answer_table(table: ClipTable, predictions: Sequence[ClipPrediction], show_folder: bool = False) -> AnswerTable:
     """List all clips of a data set, with the columns that `train` needs to divide them as before.
 
     The table holds all clips and not only the answered ones. So a user trains on it alone, and the test clips stay the
@@ -59,10 +56,11 @@ def answer_table(table: ClipTable, predictions: Sequence[ClipPrediction]) -> Ans
     Args:
         table: the data set that was evaluated, all subsets of it.
         predictions: the model's answers.
+        show_folder: name the folder of the recordings in the command. A page without links to them does not name it.
 
     >>> from scenelet.data.clips import Clip
     >>> clips = [Clip(Path("data") / name, name, "rain", group=name) for name in ("a.wav", "b.wav")]
-    >>> found = answer_table(ClipTable(Path("data"), "CSV clips.csv", tuple(clips)), [])
+    >>> found = answer_table(ClipTable(Path("data"), "CSV clips.csv", tuple(clips)), [], show_folder=True)
     >>> found.columns, found.rows["b.wav"]
     (('filename', 'label', 'start', 'end'), ['b.wav', 'rain', '', ''])
     >>> found.command
@@ -87,12 +85,14 @@ def answer_table(table: ClipTable, predictions: Sequence[ClipPrediction]) -> Ans
     }
     needed = {name: texts for name, texts in columns.items() if name in ("start", "end") or any(texts)}
     rows = [list(row) for row in zip(*needed.values(), strict=True)]
+    shown = shlex.quote(str(folder)) if show_folder else "FOLDER"
     answers = [(prediction.name, prediction.predicted) for prediction in predictions]
     return AnswerTable(
         folder=folder,
         columns=tuple(needed),
         rows={clip.name: row for (clip, _), row in zip(fitting, rows, strict=True)},
         left_out=len(table.clips) - len(fitting),
+        command=f"scenelet train {ANSWERS} --audio-dir {shown} --out RUN",
         key=hashlib.sha256(json.dumps([rows, answers]).encode()).hexdigest()[:16],
     )
 

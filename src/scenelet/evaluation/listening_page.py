@@ -81,7 +81,7 @@ def listening_page(
         i: _entry(classifier, predictions[i], i, windows[i], page, max_levels, audio)
         for i in track(chosen, "Listening page", len(chosen))
     }
-    answers = answer_table(table, predictions)
+    answers = answer_table(table, predictions, show_folder=audio == "link")
     numbers = {name: number for number, name in enumerate(answers.rows)}
     for i, entry in entries.items():
         entry["row"] = numbers.get(predictions[i].name)

@@ -22,9 +22,9 @@ function csvCell(text) {
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
-// "./" leaves a file name the same, and is neither a formula nor a home folder.
+// "./" leaves a file name the same. It then is no formula and no home folder, and keeps an apostrophe of its own.
 function csvLine([filename, ...cells]) {
-  const path = FORMULA.test(filename) || filename.startsWith("~") ? `./${filename}` : filename;
+  const path = FORMULA.test(filename) || /^[~']/.test(filename) ? `./${filename}` : filename;
   return [path, ...cells].map(csvCell).join(",") + "\n";
 }
 
@@ -66,9 +66,9 @@ function collectAnswers({ key, labels, columns, rows, command, noun = "clip" }) 
     const isSaved = JSON.stringify(answers) === saved;
     const place = isKept ? "This browser keeps the answers." : "This browser does not keep the answers.";
     const ending = isSaved ? "answers.csv has all of them." : `${place} They are not yet in answers.csv.`;
-    status.textContent = count || !isSaved ? `${count.toLocaleString("en")} answered. ${ending}` : "No answers yet.";
-    save.disabled = !count && isSaved;
-    next.hidden = !isSaved || !count;
+    status.textContent = `${count.toLocaleString("en")} answered. ${ending}`;
+    next.hidden = !isSaved;
+    box.hidden = !count && isSaved;
   }
 
   function csv() {
@@ -168,6 +168,5 @@ function collectAnswers({ key, labels, columns, rows, command, noun = "clip" }) 
   restore();
   next.append("Train with it: ", Object.assign(document.createElement("code"), { textContent: command }));
   showStatus();
-  box.hidden = false;
   return ask;
 }
