@@ -10,7 +10,7 @@ import soundfile
 from helpers.browser import is_drawn, is_elsewhere, opened, scrolls_sideways
 from helpers.tiny_model import changed, tiny_model
 from scenelet.config import WindowConfig
-from scenelet.data.clips import Clip
+from scenelet.data.clips import Clip, ClipTable
 from scenelet.evaluation.clip_prediction import ClipPrediction
 from scenelet.evaluation.listening_page import listening_page
 from scenelet.inference.classifier import Classifier
@@ -108,7 +108,8 @@ def test_click_on_repeated_sound_of_an_embedded_part(browser: Any, tmp_path: Pat
     windows[21:23, 1] = 0.5
     clip = Clip(tmp_path / "long.flac", "long.flac", "indoor", "street")
     prediction = ClipPrediction.from_clip(clip, classifier.labels, (0.2, 0.6, 0.2), windows.tolist())
-    html, _ = listening_page(classifier, [prediction], tmp_path / "listening.html", "m", 1, "embed")
+    table = ClipTable(tmp_path, "folders", (clip,))
+    html, _ = listening_page(classifier, [prediction], table, tmp_path / "listening.html", "m", 1, "embed")
     (tmp_path / "listening.html").write_text(html)
     with opened(browser, (tmp_path / "listening.html").as_uri()) as page:
         audio, plots = page.locator("audio"), page.locator(".plot:first-of-type, .hertz:first-child + .plot")
@@ -136,7 +137,8 @@ def test_windows_outside_of_the_embedded_part_are_images(browser: Any, tmp_path:
     windows[[0, 58, 59], 1] = 0.5, 0.6, 0.75
     clip = Clip(tmp_path / "long.flac", "long.flac", "indoor", "street")
     prediction = ClipPrediction.from_clip(clip, classifier.labels, (0.2, 0.6, 0.2), windows.tolist())
-    html, _ = listening_page(classifier, [prediction], tmp_path / "listening.html", "m", 1, "embed")
+    table = ClipTable(tmp_path, "folders", (clip,))
+    html, _ = listening_page(classifier, [prediction], table, tmp_path / "listening.html", "m", 1, "embed")
     (tmp_path / "listening.html").write_text(html)
     with opened(browser, (tmp_path / "listening.html").as_uri()) as page:
         roles = page.locator(".hertz:first-child + .plot").evaluate_all("all => all.map(p => p.getAttribute('role'))")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scenelet.errors import DataError
+from scenelet.utils.csv_cells import original_cell
 from scenelet.utils.text import first_few
 
 FILE_COLUMNS = ("filename", "file_name", "path", "file_path", "filepath", "file", "fname", "slice_file_name")
@@ -30,7 +31,7 @@ class TableRow(NamedTuple):
 
     Attributes:
         line: number of its line in the file, from 1.
-        values: values without outer blanks, by column name, see `column_name`.
+        values: values by column name, see `column_name`; without outer blanks and apostrophes of `csv_cells.safe_row`.
     """
 
     line: int
@@ -99,7 +100,7 @@ def read_rows(path: Path, required: Sequence[str] = ()) -> list[TableRow]:
                 " quote fields that hold a delimiter"
             )
         named = zip(columns, fields, strict=True)
-        rows.append(TableRow(line, {name: field.strip() for name, field in named if name}))
+        rows.append(TableRow(line, {name: original_cell(field.strip()) for name, field in named if name}))
     if not rows:
         raise DataError(f"{path}: has a header but no rows; add one per recording")
     return rows

@@ -93,7 +93,7 @@ def evaluate(
     report |= _group_metrics(measured, classifier)
     report |= _description(model, classifier, table, subset, fold)
     if out is not None:
-        pages = _pages(classifier, report, measured, out, history, examples, audio)
+        pages = _pages(classifier, report, measured, table, out, history, examples, audio)
         write_report(out, report, measured, classifier.labels, unmeasured, pages)
     return report
 
@@ -183,6 +183,7 @@ def _pages(
     classifier: Classifier,
     report: dict[str, Any],
     predictions: Sequence[ClipPrediction],
+    table: ClipTable,
     out: Path,
     history: list[Epoch],
     examples: int,
@@ -193,6 +194,7 @@ def _pages(
     anchors = None
     if examples:
         name = Path(report["model"]).name
-        pages[LISTENING], anchors = listening_page(classifier, predictions, out / LISTENING, name, examples, audio)
+        page = out / LISTENING
+        pages[LISTENING], anchors = listening_page(classifier, predictions, table, page, name, examples, audio)
     described = describe(model_path(report["model"]))
     return {REPORT: report_page(report, pages, described, predictions, history, anchors)} | pages
