@@ -49,6 +49,14 @@ def test_info_as_json(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert all(layer["kept"] == layer["parameters"] for layer in layers if layer["op"] == "ScaleShift")
 
 
+def test_info_names_the_background(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert info_json(model, capsys)["background"] is None
+    write_model(changed(tiny_model(), background="outdoor"), model)
+    assert info_json(model, capsys)["background"] == "outdoor"
+    info(str(model))
+    assert re.search(r"^background +outdoor$", capsys.readouterr().out, re.MULTILINE)
+
+
 def test_info_as_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "model.scn"
     counts = TrainingCounts(conv=593_792, conv_kept=237_517, batch_norm=6_790, sub_spectral_norm=1_280)

@@ -135,6 +135,13 @@ def test_model_card_limits_count_the_labels() -> None:
     assert part(lines_of(tiny_model()), "## Limits")[0].startswith("The model assigns one of its 3 labels")
 
 
+def test_model_card_names_the_background() -> None:
+    assert not any("Background" in line for line in lines_of(tiny_model()))
+    lines = lines_of(changed(tiny_model(), background="outdoor"))
+    assert lines[6] == "**Background**: outdoor means that no other class was recognized."
+    assert any("background included" in line for line in part(lines, "## Limits"))
+
+
 def test_model_card_lists_licenses_or_their_absence() -> None:
     named = part(lines_of(changed(tiny_model(), licenses=["CC0-1.0", "MIT"])), "## License of the data")
     assert named[:-1] == ["- CC0-1.0", "- MIT"]

@@ -49,6 +49,7 @@ def assert_refused(data: bytes, message: str = "") -> None:
 
 def same_header(one: SceneModel, other: SceneModel) -> bool:
     plain = ("labels", "features", "window", "nodes", "encodings", "counts", "provenance", "results", "licenses")
+    plain += ("background",)
     return all(getattr(one, field) == getattr(other, field) for field in plain)
 
 
@@ -120,6 +121,13 @@ def test_stored_model_refuses_what_a_file_cannot_hold(encoding: str, value: floa
         stored_model(changed(model, encodings=model.encodings | {"v2.shift": encoding}))
     with pytest.raises(ModelFileError, match="but not both"):
         stored_model(changed(model, encodings={}))
+
+
+def test_background_is_stored_and_takes_no_byte_without_one() -> None:
+    model = changed(tiny_model(), background="outdoor")
+    assert decode_model(encode_model(model), "x").background == stored_model(model).background == "outdoor"
+    assert decode_model(GOOD, "x").background is None
+    assert "background" not in open_up(encode_model(tiny_model()))[0]
 
 
 def test_encode_weights_masks_values_too_small_for_fp16() -> None:
@@ -242,6 +250,8 @@ FALSE_HEADERS: list[tuple[dict, str]] = [
     ({"window": LONG_WINDOW}, "header window extra"),
     ({"counts": {**HEADER["counts"], "conv_kept": 1 << 40}}, "more parameters kept"),
     ({"counts": {**HEADER["counts"], "conv": "9999"}}, "header counts conv"),
+    ({"background": "hum"}, "the background 'hum' is not one of the labels"),
+    ({"background": 1}, "header background"),
 ]
 
 

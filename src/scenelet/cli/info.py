@@ -104,6 +104,7 @@ def print_description(description: dict[str, Any], layers: bool = False) -> None
     mega = f"{description['macs_per_second'] / 1e6:,.1f} M per second of sound, {description['macs'] / 1e6:,.1f} M"
     facts = {
         "labels": ", ".join(description["labels"]),
+        **({"background": description["background"]} if description["background"] else {}),
         **_results(description["results"]),
         "input": f"{features['channels']}, {features['sample_rate']:,} Hz, {features['n_mels']} log-mel bands,"
         f" windows of {window['seconds']:g} s",

@@ -35,6 +35,10 @@ LIMITS = """The model assigns one of its {count} labels to any sound, so it mist
 Its probabilities were not calibrated on data outside its training set. Recordings from other places, devices or times
 than those of its test clips can be harder."""
 
+BACKGROUND_LIMITS = """The model assigns one of its {count} labels to any sound. Sounds unlike its training recordings,
+background included, may still be mistaken for one of its classes. Its probabilities were not calibrated on data outside
+its training set. Recordings from other places, devices or times than those of its test clips can be harder."""
+
 
 def model_card(model: SceneModel, name: str, disk_bytes: int) -> str:
     """Return a model card as Markdown: labels, data, results, sizes, limits, licenses and provenance.
@@ -60,6 +64,7 @@ def model_card(model: SceneModel, name: str, disk_bytes: int) -> str:
         f" {markdown_text(provenance.get('scenelet', __version__))}.",
         "",
         f"**Labels** ({len(model.labels)}): {', '.join(map(markdown_text, model.labels))}.",
+        *_background(model),
         "",
         f"**Input**: windows of {seconds:g} s, {channels}, {features.sample_rate:,} Hz, as {features.n_mels}"
         f" log-mel bands every {1000 * features.hop_length / features.sample_rate:.1f} ms.",
@@ -78,7 +83,7 @@ def model_card(model: SceneModel, name: str, disk_bytes: int) -> str:
         "",
         "## Limits",
         "",
-        LIMITS.format(count=len(model.labels)),
+        (LIMITS if model.background is None else BACKGROUND_LIMITS).format(count=len(model.labels)),
         *_threshold(model),
         "",
         "## License of the data",
@@ -95,6 +100,15 @@ def model_card(model: SceneModel, name: str, disk_bytes: int) -> str:
         *_provenance(provenance),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _background(model: SceneModel) -> list[str]:
+    if model.background is None:
+        return []
+    return [
+        "",
+        f"**Background**: {markdown_text(model.background)} means that no other class was recognized.",
+    ]
 
 
 def _data(provenance: Mapping[str, Any]) -> str:

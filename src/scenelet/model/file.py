@@ -17,6 +17,7 @@ import os
 import struct
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from scenelet.errors import ModelFileError
 from scenelet.model.codec import compress_bytes, decompress_bytes
@@ -177,7 +178,7 @@ def _check_encodings(model: SceneModel) -> None:
 def _header_json(model: SceneModel, lengths: Mapping[str, int]) -> bytes:
     """Return the header as JSON, unchecked. `lengths`: the compressed bytes of each section."""
     arrays = [{"name": n, "shape": a.shape, "encoding": model.encodings[n]} for n, a in model.arrays.items()]
-    header = {
+    header: dict[str, Any] = {
         "labels": model.labels,
         "features": model.features.model_dump(),
         "window": model.window.model_dump(),
@@ -189,6 +190,8 @@ def _header_json(model: SceneModel, lengths: Mapping[str, int]) -> bytes:
         "results": model.results,
         "licenses": model.licenses,
     }
+    if model.background is not None:
+        header["background"] = model.background
     try:
         return json.dumps(header, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
     except (TypeError, ValueError) as error:
@@ -207,6 +210,7 @@ def _scene_model(header: Header, arrays: dict[str, Array]) -> SceneModel:
         provenance=header.provenance,
         results=header.results,
         licenses=header.licenses,
+        background=header.background,
     )
 
 

@@ -59,6 +59,7 @@ class Header(Settings):
     provenance: dict[str, JsonValue]
     results: dict[str, JsonValue]
     licenses: Annotated[list[str], FailFast()]
+    background: str | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> "Header":
@@ -66,6 +67,8 @@ class Header(Settings):
             raise ValueError(f"{len(self.labels):,} labels (limit {MAX_LABELS:,})")
         if len(set(self.labels)) != len(self.labels) or not all(label.isprintable() for label in self.labels):
             raise ValueError("labels must be printable and different from each other")
+        if self.background is not None and self.background not in self.labels:
+            raise ValueError(f"the background {self.background!r} is not one of the labels")
         array_shapes = {array.name: array.shape for array in self.arrays}
         if len(array_shapes) != len(self.arrays):
             raise ValueError("two arrays have the same name")

@@ -58,6 +58,7 @@ class SceneModel:
         provenance: data, recipe, versions and other origins, as JSON values.
         results: measured accuracies, as JSON values.
         licenses: the licenses of the training recordings.
+        background: the label that means "none of the other classes"; None if there is none.
 
     >>> from scenelet.model.file import read_model
     >>> from scenelet.model.pretrained import built_in
@@ -76,6 +77,7 @@ class SceneModel:
     provenance: dict[str, Any]
     results: dict[str, Any]
     licenses: list[str]
+    background: str | None = None
 
     @property
     def input_shape(self) -> Shape:

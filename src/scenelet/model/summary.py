@@ -47,6 +47,7 @@ def describe_model(model: SceneModel, file: bytes, name: str) -> dict[str, Any]:
     return {
         "file": name,
         "labels": list(model.labels),
+        "background": model.background,
         "parameters": model.counts.parameters,
         "parameters_kept": model.counts.parameters_kept,
         "macs": total_macs,
