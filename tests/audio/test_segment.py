@@ -93,6 +93,14 @@ def test_segment_of_damaged_flac_has_the_time_of_the_recording(tmp_path: Path) -
     np.testing.assert_allclose(part[0], ramp[6 * rate : round(6.5 * rate)], atol=1e-4)
 
 
+def test_compressed_sound_after_a_skip_ends_without_notes(recordings: dict[str, Path]) -> None:
+    with recordings["a.flac"].open("rb") as file:
+        sound = CompressedSound(file)
+        assert sound.skip(3 * RATE)
+        assert len(sound.read(2 * RATE)[0]) == 4 * RATE
+        assert sound.read(1) == (bytearray(), [])
+
+
 def test_compressed_sound_that_cannot_seek_reads_from_its_start(recordings: dict[str, Path]) -> None:
     if "no_seek.wav" not in recordings:
         pytest.skip("this libsndfile does not write GSM")

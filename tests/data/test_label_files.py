@@ -76,7 +76,10 @@ class TestAudacity:
     def test_files_in_a_folder_of_labels(self, folder: Callable[..., Path], tmp_path: Path) -> None:
         texts = {"labels/a.txt": "0.5\t1\tx\n", "labels/b.1.txt": "0.5\t1\ty\n"}
         root = folder("audio/a.wav", "audio/b.1.wav", **texts)
-        assert [name for name, *_ in facts(root)] == ["audio/a.wav@0.5-1", "audio/b.1.wav@0.5-1"]
+        assert facts(root) == [
+            ("audio/a.wav@0.5-1", "x", "audio/a.wav"),
+            ("audio/b.1.wav@0.5-1", "y", "audio/b.1.wav"),
+        ]
         assert load_table(root / "labels", root / "audio").clips[0].path.resolve() == (root / "audio/a.wav").resolve()
 
     def test_missing_recording_is_named(self, folder: Callable[..., Path]) -> None:
@@ -159,7 +162,9 @@ class TestAudioSet:
         ]
         assert "1 row left out, without a recording" in capsys.readouterr().err
 
-    @pytest.mark.parametrize("form", ["abc_30_34", "abc_30000_34000", "abc_30", "abc_30.000", "abc_30000"])
+    @pytest.mark.parametrize(
+        "form", ["abc", "Yabc", "abc_30_34", "abc_30000_34000", "abc_30", "abc_30.000", "abc_30000"]
+    )
     def test_names_of_download_programs(self, folder: Callable[..., Path], form: str) -> None:
         text = '# YTID, start_seconds, end_seconds, positive_labels\nabc, 30.000, 34.000, "x"\nb, 1.0, 2.0, "y"\n'
         root = folder(f"{form}.wav", "b.wav", **{"list.csv": text})

@@ -101,7 +101,7 @@ def _span(texts: Sequence[str], length: float | None) -> Span | None:
         raise ValueError("has a start or an end only; give both, or none if the label holds for the complete recording")
     if end <= start:
         raise ValueError(f"has the end {end:g} s, which is not after the start {start:g} s; correct it, or delete it")
-    if length is not None and (end > length + MAX_DIFFERENCE_SECONDS or start >= length):
+    if length is not None and end > length + MAX_DIFFERENCE_SECONDS:
         raise ValueError(f"has a label from {start:g} to {end:g} s, but ends at {length:.2f} s; correct the times")
     if min(end, length or end) - start < MIN_SECONDS - ROUNDING:
         raise ValueError(f"has a label of less than {MIN_SECONDS:g} s at {start:g} s; make it longer, or delete it")
