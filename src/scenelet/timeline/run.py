@@ -28,6 +28,7 @@ from scenelet.timeline.tables import LABELS, label_files, segments_csv
 from scenelet.utils.console import print_message, print_warning, track
 from scenelet.utils.files import make_folder, replace_files
 from scenelet.utils.locks import file_lock
+from scenelet.utils.parallel import cpu_count
 from scenelet.utils.text import pluralize
 
 SEGMENTS = "segments.csv"
@@ -81,7 +82,7 @@ def make_timeline(
     """
     recordings = list({os.path.abspath(path): path for path in recordings}.values())
     data = read_bytes(model_path(model))
-    classifier = Classifier(decode_model(data, model), runtime=runtime)
+    classifier = Classifier(decode_model(data, model), runtime=runtime, callers=cpu_count())
     settings = TimelineSettings(
         model=hashlib.sha256(data).hexdigest(),
         hop_seconds=hop_seconds,
@@ -131,7 +132,7 @@ def _find_events(classifier: Classifier, path: Path, settings: TimelineSettings)
     try:
         header = info(path)
         status = path.stat()
-        stream = Stream(classifier, header.sample_rate, settings.hop_seconds)
+        stream = Stream(classifier, header.sample_rate, settings.hop_seconds, threads=classifier.callers)
         smoother = make_smoother(classifier, settings.threshold, settings.smooth_seconds, settings.margin)
         seconds = 0.0
 
