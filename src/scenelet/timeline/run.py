@@ -108,7 +108,7 @@ def _process(
     classifier: Classifier, recordings: Sequence[Path], out: Path, settings: TimelineSettings
 ) -> list[RecordingEvents]:
     """Find the events of all recordings, except those that are finished; return those of all that can be read."""
-    finished = {path: result for path in recordings if (result := read_finished(out, path))}
+    finished = {path: stored for path in recordings if (stored := read_finished(out, path))}
     pending = [path for path in recordings if path not in finished]
     if finished and pending:
         print_message(f"{out}: {len(finished):,} of {pluralize(len(recordings), 'recording')} are done; resuming")
