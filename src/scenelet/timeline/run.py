@@ -28,6 +28,7 @@ from scenelet.timeline.tables import LABELS, label_files, segments_csv
 from scenelet.utils.console import print_message, print_warning, track
 from scenelet.utils.files import make_folder, replace_files
 from scenelet.utils.locks import file_lock
+from scenelet.utils.parallel import cpu_count
 from scenelet.utils.text import pluralize
 
 SEGMENTS = "segments.csv"
@@ -81,7 +82,7 @@ def make_timeline(
     """
     recordings = list({os.path.abspath(path): path for path in recordings}.values())
     data = read_bytes(model_path(model))
-    classifier = Classifier(decode_model(data, model), runtime=runtime)
+    classifier = Classifier(decode_model(data, model), runtime=runtime, callers=cpu_count())
     settings = TimelineSettings(
         model=hashlib.sha256(data).hexdigest(),
         hop_seconds=hop_seconds,
@@ -107,7 +108,7 @@ def _process(
     classifier: Classifier, recordings: Sequence[Path], out: Path, settings: TimelineSettings
 ) -> list[RecordingEvents]:
     """Find the events of all recordings, except those that are finished; return those of all that can be read."""
-    finished = {path: result for path in recordings if (result := read_finished(out, path))}
+    finished = {path: stored for path in recordings if (stored := read_finished(out, path))}
     pending = [path for path in recordings if path not in finished]
     if finished and pending:
         print_message(f"{out}: {len(finished):,} of {pluralize(len(recordings), 'recording')} are done; resuming")
@@ -131,7 +132,7 @@ def _find_events(classifier: Classifier, path: Path, settings: TimelineSettings)
     try:
         header = info(path)
         status = path.stat()
-        stream = Stream(classifier, header.sample_rate, settings.hop_seconds)
+        stream = Stream(classifier, header.sample_rate, settings.hop_seconds, threads=classifier.callers)
         smoother = make_smoother(classifier, settings.threshold, settings.smooth_seconds, settings.margin)
         seconds = 0.0
 
