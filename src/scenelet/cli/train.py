@@ -88,9 +88,9 @@ def train(
         read_source(source).check_changes(chosen, list(parse_changes(changes)))
     table = load_table(data, audio_dir, tau_3_class, multi_label=multi_label.value)
     if config is not None:
-        split = make_split(table, config.split)
+        clips = make_split(table, config.split).train
         if source is None and not (recipe or teacher or macs_limit or bytes_limit or is_begun(out)):
-            source = default_source(split.train, list(parse_changes(changes)))
+            source = default_source(clips, list(parse_changes(changes)))
     with suppress_messages(rank.is_worker), spinner("Loading PyTorch"):
         from scenelet.evaluation.metrics import accuracy_text
         from scenelet.training.train import train

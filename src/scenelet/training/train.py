@@ -163,7 +163,7 @@ def _check_freeze(config: RunConfig, source: Source | None, dataset: Dataset, ha
     """Return whether only the last layer is fitted, and check that other settings allow it."""
     if config.transfer.freeze is True and source is None:
         raise UsageError("transfer.freeze is true, and there are no trained weights to freeze; name some with --from")
-    frozen = is_frozen(config, source and source.record, dataset.train.class_counts())
+    frozen = is_frozen(config, None if source is None else source.record, dataset.train.class_counts())
     if frozen and has_teachers:
         raise UsageError("a frozen network learns nothing from --teacher; leave it out, or set transfer.freeze=false")
     if frozen and config.trainer.world_size > 1:
@@ -203,7 +203,7 @@ def _begin_run(
             train_counts=tuple(dataset.train.class_counts()),
             versions=versions() | {"precision": resolve_precision(config.precision), "device": device_name()},
             teachers=teachers.records,
-            source=source and source.record,
+            source=None if source is None else source.record,
         )
         write_record(out, record, split_csv)
     if shows_messages():
