@@ -79,7 +79,7 @@ def test_train_reads_the_labels_that_follow_from_the_answers(browser: Any, page_
         ]
         assert outcomes[3].startswith("The clip is left out of answers.csv, since its label is not known.")
         assert outcomes[4] == "The label is now “=Uhu”."
-        assert page.locator(".count").inner_text().startswith("5 answered. This browser keeps the answers.")
+        assert page.locator(".count").inner_text().startswith("5 answered. Kept in this browser, not yet in")
         table = save(page, page_file)
         assert page.locator(".count").inner_text() == "5 answered. answers.csv has all of them."
         assert page.locator(".next").inner_text().startswith("Train with it: scenelet train answers.csv --audio-dir ")
@@ -142,7 +142,7 @@ def test_blocked_storage_is_said_and_the_table_is_still_saved(browser: Any, page
     blocked.write_text(page_file.read_text().replace("<head>", f"<head><script>{BLOCKED}</script>"))
     with opened(browser, blocked.as_uri()) as page:
         question(page, NAMES[0]).get_by_role("button", name="Right").click()
-        assert "This browser does not keep the answers." in page.locator(".count").inner_text()
+        assert "Not kept by this browser" in page.locator(".count").inner_text()
         saved = save(page, page_file)
         assert {clip.name: clip.label for clip in saved.clips}[NAMES[0]] == LABELS[1]
 

@@ -64,8 +64,8 @@ function collectAnswers({ key, labels, columns, rows, command, noun = "clip" }) 
   function showStatus() {
     const count = Object.keys(answers).length;
     const isSaved = JSON.stringify(answers) === saved;
-    const place = isKept ? "This browser keeps the answers." : "This browser does not keep the answers.";
-    const ending = isSaved ? "answers.csv has all of them." : `${place} They are not yet in answers.csv.`;
+    const place = isKept ? "Kept in this browser" : "Not kept by this browser";
+    const ending = isSaved ? "answers.csv has all of them." : `${place}, not yet in answers.csv.`;
     status.textContent = `${count.toLocaleString("en")} answered. ${ending}`;
     next.hidden = !isSaved;
     box.hidden = !count && isSaved;
@@ -101,6 +101,7 @@ function collectAnswers({ key, labels, columns, rows, command, noun = "clip" }) 
     const select = make("select", "", { ariaLabel: "Other label" });
     const input = make("input", "", { type: "text", placeholder: "new label", ariaLabel: "New label", hidden: true });
     const undo = make("button", "Undo", { type: "button" });
+    const end = make("div", "", { className: "row end" });
     const outcome = make("p", "", { className: "small soft" });
     outcome.setAttribute("role", "status");
     const last = new Option("new label…", OTHER);
@@ -159,8 +160,9 @@ function collectAnswers({ key, labels, columns, rows, command, noun = "clip" }) 
     });
     input.addEventListener("blur", show);
 
-    line.append(right, wrong, select, input, undo);
-    question.append(make("legend", `Is the answer “${answer}” right?`), line, outcome);
+    line.append(right, wrong, select, input);
+    end.append(outcome, undo);
+    question.append(make("legend", `Is the answer “${answer}” right?`), line, end);
     parent.append(question);
     show();
   }
