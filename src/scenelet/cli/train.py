@@ -53,6 +53,7 @@ def train(
     """Train a classifier on labelled recordings."""
     from scenelet.config.recipes import load_recipe
     from scenelet.config.run_folder import RESUME_HINT, check_folder_is_new, check_run_exists, is_begun
+    from scenelet.data.background import add_background
     from scenelet.data.load import load_table
     from scenelet.data.splits import make_split
     from scenelet.training.preflight import check_batch_size
@@ -79,6 +80,7 @@ def train(
         raise DataError(f"{data}: no such file or folder; if the recordings of {out} have moved, give their new path")
     table = load_table(data, audio_dir, tau_3_class)
     if config is not None:
+        table = add_background(table, config.data)
         make_split(table, config.split)
     with suppress_messages(rank.is_worker), spinner("Loading PyTorch"):
         from scenelet.evaluation.metrics import accuracy_text

@@ -38,6 +38,15 @@ KIND_WORDS = {
 BOUND_WORDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
+class DataConfig(Section):
+    """Meaning of the labelled recordings."""
+
+    background: str = Field(
+        "background",
+        description="class that means none of the others, if the data has it; or a folder of such recordings",
+    )
+
+
 class SplitConfig(Section):
     """Choice of the test and validation clips. A split that scenelet draws never divides a group."""
 
@@ -140,6 +149,7 @@ class RunConfig(Section):
     loss: LossConfig = LossConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     distillation: DistillationConfig = DistillationConfig()
+    data: DataConfig = DataConfig()
     split: SplitConfig = SplitConfig()
     prune: PruneConfig = PruneConfig()
     trainer: TrainerConfig = TrainerConfig()

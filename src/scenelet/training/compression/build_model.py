@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scenelet import __version__
 from scenelet.config import PruneConfig, RunConfig
 from scenelet.config.run_folder import RunRecord
-from scenelet.data.splits import split_hash
+from scenelet.data.splits import Split, split_hash
 from scenelet.evaluation.metrics import classification_report
 from scenelet.inference.classifier import Classifier
 from scenelet.inference.threshold import find_threshold
@@ -100,6 +100,7 @@ def build_model(
             settings.dtype,
             provenance=_provenance(record, dataset, masks, settings) | _finetuning(record.config, config),
             licenses=(dataset.table.license,) if dataset.table.license else (),
+            background=dataset.table.background,
         )
 
     def size(network: StandardizedNetwork, masks: Masks, settings: PruneConfig) -> int:
@@ -153,10 +154,21 @@ def _provenance(record: RunRecord, dataset: Dataset, masks: Masks, settings: Pru
         "tau_3_class": table.tau_3_class,
         "split": config.split.model_dump(),
         "split_hash": split_hash(dataset.split),
+        **_own_split_hash(dataset),
         "train_cities": sorted({clip.city for clip in dataset.split.train if clip.city is not None}),
         "train_clips": dict(zip(record.labels, record.train_counts, strict=True)),
         "versions": record.versions,
     }
+
+
+def _own_split_hash(dataset: Dataset) -> dict[str, str]:
+    """Return the hash of the split without a background folder, for `evaluate`, which gets the data alone."""
+    added = {clip.name for clip in dataset.table.background_clips}
+    parts = (
+        tuple(clip for clip in part if clip.name not in added)
+        for part in (dataset.split.train, dataset.split.validation, dataset.split.test)
+    )
+    return {"own_split_hash": split_hash(Split(*parts, ""))} if added else {}
 
 
 def _finetuning(trained: RunConfig, config: RunConfig) -> dict[str, Any]:
