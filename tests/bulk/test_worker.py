@@ -234,8 +234,9 @@ def test_worker_rows_have_ends_and_unsure(model: str, archive: Archive, finished
             ends = [row["end_seconds"] for row in rows[index]]
             assert ends == pytest.approx([min(0.2 * (k + 1), seconds) for k in range(len(ends))])
             for row in rows[index]:
-                top = max(row[f"p_{label}"] for label in classifier.labels)
-                assert row["unsure"] == (top < classifier.threshold)
+                probabilities = [row[f"p_{label}"] for label in classifier.labels]
+                top = int(np.argmax(probabilities))
+                assert row["unsure"] == (probabilities[top] < classifier.thresholds[top])
 
 
 def test_worker_end_of_a_short_recording_is_its_own(model: str, tmp_path: Path) -> None:

@@ -105,6 +105,16 @@ def test_info_says_results_and_origin_first_and_fits_80_columns(capsys: pytest.C
     assert card.endswith("esc10.md")
 
 
+def test_info_states_the_thresholds_of_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stored = {"probabilities": {"indoor": 0.9, "transportation": None}, "false_alarms_per_hour": 1, "hours": 2}
+    path = tmp_path / "model.scn"
+    write_model(changed(tiny_model(), results={"label_thresholds": stored}), path)
+    info(str(path))
+    words = " ".join(capsys.readouterr().out.split())
+    assert "at most 1 false alarms per hour of each label, in 2.0 hours of background" in words
+    assert "indoor 90.0 %, outdoor 50.0 %, transportation never sure" in words
+
+
 @pytest.mark.parametrize("results", [{"compressed": 3, "threshold": []}, {"threshold": {"probability": "high"}}])
 def test_info_of_a_foreign_file_leaves_out_invalid_results(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], results: dict

@@ -216,6 +216,16 @@ def test_model_card_states_the_threshold() -> None:
     assert lines[-1] == f"{expected} on 1,200 held-out clips."
 
 
+def test_model_card_states_the_thresholds_of_labels() -> None:
+    stored = {"probabilities": {"indoor": 0.9, "transportation": None}, "false_alarms_per_hour": 1, "hours": 2}
+    lines = part(lines_of(changed(tiny_model(), results={"label_thresholds": stored})), "## Limits")
+    limits = "indoor 90.0 %, outdoor 50.0 %, transportation never sure"
+    assert lines[-1] == (
+        f"Each label has a threshold of its own: {limits}. With these, 2.0 hours of background had at most 1 false"
+        " alarms per hour of each label."
+    )
+
+
 @pytest.mark.parametrize(
     "threshold", [{"probability": "x", "accuracy": 1, "coverage": 1, "clips": 1}, [0.5], {"probability": 0.5}]
 )

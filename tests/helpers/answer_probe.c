@@ -8,6 +8,7 @@
 #include "scenelet.h"
 
 const char *const scenelet_labels[SCENELET_CLASSES] = {"a", "b", "c"};
+const float scenelet_thresholds[SCENELET_CLASSES] = {0.4f, 0.6f, 2.0f}; /* of c: never */
 static float row[SCENELET_CLASSES];
 static int silent;
 

@@ -162,7 +162,14 @@ def test_combine_windows_is_unsure_below_threshold(below: float, unsure: bool) -
     ],
 )
 def test_threshold_is_read_from_the_model(stored: dict[str, object], below: float) -> None:
-    assert Classifier(changed(tiny_model(), results=stored), threads=1).threshold == below
+    assert Classifier(changed(tiny_model(), results=stored), threads=1).thresholds == (below, below, below)
+
+
+def test_combine_windows_uses_the_threshold_of_the_answer() -> None:
+    stored = {"probabilities": {"indoor": 0.9, "transportation": None}, "false_alarms_per_hour": 1, "hours": 2}
+    classifier = Classifier(changed(tiny_model(), results={"label_thresholds": stored}), threads=1)
+    rows = np.float32([[0.8, 0.2, 0], [0.4, 0.6, 0], [0, 0, 1]])
+    assert [classifier.combine_windows(row[None]).unsure for row in rows] == [True, False, True]
 
 
 def test_predict_proba_averages_overlapping_windows(classifier: Classifier) -> None:

@@ -1,16 +1,17 @@
 """Tests of predictions for live sound, and of their smoothing to answers."""
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from helpers.tiny_model import tiny_model
+from helpers.tiny_model import changed, tiny_model
 from scenelet.audio import io as recordings
 from scenelet.audio.windows import windows_of_array
 from scenelet.errors import EmptyAudioError, UsageError
 from scenelet.inference.classifier import Classifier, load
-from scenelet.inference.stream import PredictionSmoother, SmoothedPrediction, Stream, StreamPrediction
+from scenelet.inference.stream import PredictionSmoother, SmoothedPrediction, Stream, StreamPrediction, make_smoother
 
 LABELS = ("a", "b", "c")
 
@@ -62,26 +63,45 @@ def update(smoother: PredictionSmoother, *rows: tuple[float, ...]) -> list[Smoot
 
 
 def test_smoother_holds_label_within_margin() -> None:
-    steady = PredictionSmoother(LABELS, 0.0, smooth_seconds=0, margin=0.1)
+    steady = PredictionSmoother(LABELS, (0, 0, 0), smooth_seconds=0, margin=0.1)
     rows = [(0.5, 0.4, 0.1), (0.46, 0.54, 0), (0.4, 0.6, 0), (0.52, 0.48, 0), (0.6, 0.4, 0)]
     answers = update(steady, *rows)
     assert [d.label for d in answers] == ["a", "a", "b", "b", "a"]
     assert [d.changed for d in answers] == [True, False, True, False, True]
     assert answers[1].confidence == pytest.approx(0.46)  # of the answer
-    nervous = PredictionSmoother(LABELS, 0.0, smooth_seconds=0, margin=0)
+    nervous = PredictionSmoother(LABELS, (0, 0, 0), smooth_seconds=0, margin=0)
     assert [d.label for d in update(nervous, *rows)] == ["a", "b", "b", "a", "a"]
 
 
 def test_smoother_is_unsure_below_threshold_with_hysteresis() -> None:
-    smoother = PredictionSmoother(LABELS, 0.6, smooth_seconds=0, margin=0.1)
+    smoother = PredictionSmoother(LABELS, (0.6, 0.6, 0.6), smooth_seconds=0, margin=0.1)
     answers = update(smoother, (0.59, 0.41, 0), (0.6, 0.4, 0), (0.51, 0.49, 0), (0.49, 0.5, 0.01), (0.55, 0.45, 0))
     assert [d.label for d in answers] == [None, "a", "a", None, None]
     assert [d.changed for d in answers] == [True, True, False, True, False]
     assert answers[0].confidence == pytest.approx(0.59)  # of the most probable one
 
 
+def test_smoother_uses_the_threshold_of_the_held_label() -> None:
+    smoother = PredictionSmoother(LABELS, (0.4, 0.8, math.inf), smooth_seconds=0, margin=0.1)
+    rows = [(0.45, 0.3, 0.25), (0.25, 0.7, 0.05), (0.1, 0.85, 0.05), (0.2, 0.75, 0.05), (0, 0, 1.0), (0.31, 0.3, 0.39)]
+    assert [answer.label for answer in update(smoother, *rows)] == ["a", None, "b", "b", None, None]
+
+
+def test_smoother_needs_a_threshold_per_label() -> None:
+    with pytest.raises(ValueError, match="2 thresholds for 3 labels"):
+        PredictionSmoother(LABELS, (0.5, 0.5))
+
+
+def test_make_smoother_takes_the_thresholds_of_the_model() -> None:
+    stored = {"probabilities": {"a": 0.7, "c": None}, "false_alarms_per_hour": 1, "hours": 2}
+    model = changed(tiny_model(), labels=LABELS, results={"label_thresholds": stored})
+    classifier = Classifier(model, threads=1)
+    assert make_smoother(classifier).thresholds == (0.7, 0.5, math.inf)
+    assert make_smoother(classifier, threshold=0.2).thresholds == (0.2, 0.2, 0.2)
+
+
 def test_smoother_averages_exponentially() -> None:
-    smoother = PredictionSmoother(LABELS, 0.0, smooth_seconds=2.0)
+    smoother = PredictionSmoother(LABELS, (0, 0, 0), smooth_seconds=2.0)
     answers = update(smoother, (1, 0, 0), (0, 1, 0), (0, 1, 0))
     weight = np.exp(-0.5)
     assert [d.probabilities["a"] for d in answers] == pytest.approx([1, weight, weight**2])
@@ -91,11 +111,11 @@ def test_smoother_averages_exponentially() -> None:
 @pytest.mark.parametrize("wrong", [{"threshold": 1.1}, {"margin": -0.1}, {"smooth_seconds": float("inf")}])
 def test_smoother_invalid_setting_raises(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError, match="give"):
-        PredictionSmoother(LABELS, **{"threshold": 0.5, **wrong})
+        make_smoother(Classifier(tiny_model(), threads=1), **wrong)
 
 
 def test_smoother_answers_silence_at_once_and_starts_anew() -> None:
-    smoother = PredictionSmoother(LABELS, threshold=0.5)
+    smoother = PredictionSmoother(LABELS, (0.5, 0.5, 0.5))
     answers = update(smoother, (0.9, 0.1, 0), (0, 0, 0), (0, 0, 0), (0, 0.9, 0.1))
     assert [answer.label for answer in answers] == ["a", "silence", "silence", "b"]
     assert [answer.changed for answer in answers] == [True, True, False, True]

@@ -1,11 +1,23 @@
 """Tests of the choice of the minimum probability of an answer."""
 
+import math
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenelet.inference.threshold import MIN_THRESHOLD, TARGET_ACCURACY, Threshold, find_threshold
+from helpers.tiny_model import changed, tiny_model
+from scenelet.inference.threshold import (
+    MIN_THRESHOLD,
+    TARGET_ACCURACY,
+    Threshold,
+    find_threshold,
+    json_thresholds,
+    label_thresholds,
+    stored_label_thresholds,
+)
 
 
 def two_classes(*clips: tuple[float, bool]) -> Threshold:
@@ -47,3 +59,43 @@ def test_find_threshold_matches_its_definition(clips: list[tuple[float, bool]]) 
     for lower in {top for top, _ in clips if MIN_THRESHOLD <= top < found.probability}:
         more = [right for top, right in clips if top >= lower]
         assert np.mean(more) < TARGET_ACCURACY
+
+
+STORED = {"probabilities": {"indoor": 0.9, "transportation": None}, "false_alarms_per_hour": 1, "hours": 2}
+
+
+def test_label_thresholds_replace_the_general_one() -> None:
+    results = {"threshold": {"probability": 0.7}, "label_thresholds": STORED}
+    model = changed(tiny_model(), results=results)
+    assert label_thresholds(model) == (0.9, 0.7, math.inf)
+    assert json_thresholds(label_thresholds(model)) == [0.9, 0.7, None]
+    found = stored_label_thresholds(results, model.labels)
+    assert found is not None
+    assert (found.false_alarms_per_hour, found.hours) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"probabilities": {"indoor": 1.1}},
+        {"probabilities": {"indoor": -0.1}},
+        {"probabilities": {"indoor": "high"}},
+        {"probabilities": {"garden": 0.5}},
+        {"probabilities": [0.5, 0.5, 0.5]},
+        {"probabilities": {"indoor": 10**400}},
+        {"hours": 0},
+        {"hours": None},
+        {"false_alarms_per_hour": -1},
+    ],
+    ids=str,
+)
+def test_label_thresholds_ignores_invalid_content(change: dict[str, Any]) -> None:
+    model = changed(tiny_model(), results={"label_thresholds": STORED | change})
+    assert stored_label_thresholds(model.results, model.labels) is None
+    assert label_thresholds(model) == (MIN_THRESHOLD,) * 3
+
+
+@pytest.mark.parametrize("stored", [None, [], "high", {}])
+def test_label_thresholds_of_other_content_are_the_general_one(stored: Any) -> None:
+    model = changed(tiny_model(), results={"threshold": {"probability": 0.7}, "label_thresholds": stored})
+    assert label_thresholds(model) == (0.7, 0.7, 0.7)

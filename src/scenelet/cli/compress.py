@@ -87,6 +87,13 @@ def compress(
         )
     if result["dense"]:
         print("measured on the cached features in fp16; probabilities of `predict` differ by less than 0.001")
+    if calibration := result["calibration"]:
+        before, after = calibration["before"], calibration["after"]
+        print(
+            f"calibrated on the {pluralize(calibration['clips'], 'clip')} of the {calibration['subset']} split:"
+            f" temperature {calibration['temperature']:.2f}; log loss {before['log_loss']:.3f} before,"
+            f" {after['log_loss']:.3f} after; calibration error {before['ece']:.3f} before, {after['ece']:.3f} after"
+        )
     if threshold := result["threshold"]:
         from scenelet.inference.threshold import MIN_CLIPS
 

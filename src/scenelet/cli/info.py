@@ -105,7 +105,7 @@ def print_description(description: dict[str, Any], layers: bool = False) -> None
     facts = {
         "labels": ", ".join(description["labels"]),
         **({"background": description["background"]} if description["background"] else {}),
-        **_results(description["results"]),
+        **_results(description["results"], description["labels"]),
         "input": f"{features['channels']}, {features['sample_rate']:,} Hz, {features['n_mels']} log-mel bands,"
         f" windows of {window['seconds']:g} s",
         "parameters": f"{description['parameters']:,}, of which {description['parameters_kept']:,} kept",
@@ -132,24 +132,40 @@ def print_description(description: dict[str, Any], layers: bool = False) -> None
                 print(f"{plain(name)} = {plain(value)}")
 
 
-def _results(results: dict[str, Any]) -> dict[str, str]:
-    """Put the stored accuracies and the threshold into words. A file from another source may hold anything."""
-    from scenelet.inference.threshold import stored_threshold
+def _results(results: dict[str, Any], labels: list[str]) -> dict[str, str]:
+    """Put the stored accuracies and the thresholds into words. A file from another source may hold anything."""
+    from scenelet.inference.calibration import stored_calibration
+    from scenelet.inference.threshold import stored_label_thresholds, stored_threshold
     from scenelet.model.summary import stored_metrics
 
     facts = {}
     kinds: dict[Literal["compressed", "dense"], str] = {"compressed": "accuracy", "dense": "before compression"}
     for kind, title in kinds.items():
-        found = [
+        accuracies = [
             f"{100 * metrics.macro_accuracy:.2f} % of {pluralize(metrics.clips, f'{plain(subset)} clip')} (macro)"
             for subset, metrics in stored_metrics(results, kind).items()
         ]
-        if found:
-            facts[title] = "; ".join(found)
+        if accuracies:
+            facts[title] = "; ".join(accuracies)
+    unsure = []
     if (threshold := stored_threshold(results)) is not None:
-        facts["unsure"] = (
+        unsure.append(
             f"below {100 * threshold.probability:.1f} %; above it {100 * threshold.accuracy:.1f} % were right"
         )
+    if (found := stored_label_thresholds(results, labels)) is not None:
+        limits = ("never sure" if p > 1 else f"{100 * p:.1f} %" for p in found.probabilities)
+        by_label = ", ".join(f"{label} {limit}" for label, limit in zip(labels, limits, strict=True))
+        target = f"{found.false_alarms_per_hour:g} false alarms per hour of each label, in {found.hours:.1f} hours"
+        unsure.append(f"by label, for at most {target} of background: {by_label}")
+    if (calibration := stored_calibration(results)) is not None:
+        (loss, loss_after), (ece, ece_after) = calibration.log_loss, calibration.ece
+        facts["calibration"] = (
+            f"temperature {calibration.temperature:.2f}; on {pluralize(calibration.clips, 'clip')}"
+            f" ({plain(calibration.subset)}) log loss {loss:.3f} before and {loss_after:.3f} after, calibration error"
+            f" {ece:.3f} and {ece_after:.3f}"
+        )
+    if unsure:
+        facts["unsure"] = "; ".join(unsure)
     return facts
 
 

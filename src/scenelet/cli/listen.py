@@ -44,7 +44,7 @@ def listen(
     margin: Annotated[float, typer.Option(help="Lead in probability that a new label needs.")] = 0.1,
     threshold: Annotated[
         float | None,
-        typer.Option(help="Minimum probability of a sure answer (default: the model's)."),
+        typer.Option(help="Minimum probability of a sure answer (default: the model's, of each label)."),
     ] = None,
     format: Annotated[Format, typer.Option(help="Live view, or one JSON line per prediction.")] = Format.table,
     real_time: Annotated[bool, typer.Option("--real-time", help="Read a recording no faster than it plays.")] = False,
@@ -65,11 +65,10 @@ def listen(
     """Classify live sound from the microphone, a recording or a pipe."""
     from scenelet.audio.capture import pace_in_real_time
     from scenelet.inference.classifier import load
-    from scenelet.inference.stream import PredictionSmoother, Stream
+    from scenelet.inference.stream import Stream, make_smoother
 
     classifier = load(model, runtime=runtime.value)
-    minimum = classifier.threshold if threshold is None else threshold
-    smoother = PredictionSmoother(classifier.labels, minimum, smoothing, margin)
+    smoother = make_smoother(classifier, threshold, smoothing, margin)
     features = classifier.model.features
     own = features.channels if isinstance(features.channels, int) else features.n_channels
     _refuse_unused(source, sample_rate, channels, sample_format, device, real_time)

@@ -20,6 +20,7 @@ from scenelet.evaluation.report import LISTENING, REPORT, write_report
 from scenelet.evaluation.report_page import figure_files, report_page
 from scenelet.evaluation.subset import Subset, select_subset, select_unused, trained_cities, trained_split
 from scenelet.inference.classifier import Classifier, load
+from scenelet.inference.threshold import json_thresholds
 from scenelet.model.pretrained import model_path
 from scenelet.model.summary import describe
 from scenelet.utils.console import print_message, track
@@ -80,7 +81,7 @@ def evaluate(
     measured, unmeasured = predictions[: len(subset.clips)], predictions[len(subset.clips) :]
     report = subset_metrics(measured, classifier.labels)
     report |= city_metrics(measured, unmeasured, training_cities, classifier.labels)
-    report |= _group_metrics(measured, classifier.labels, classifier.threshold)
+    report |= _group_metrics(measured, classifier)
     report |= _description(model, classifier, table, subset, fold)
     if out is not None:
         pages = _pages(classifier, report, measured, out, history, examples, audio)
@@ -117,13 +118,18 @@ def _predict(classifier: Classifier, clips: Sequence[Clip]) -> list[ClipPredicti
         ]
 
 
-def _group_metrics(predictions: Sequence[ClipPrediction], labels: tuple[str, ...], threshold: float) -> dict[str, Any]:
+def _group_metrics(predictions: Sequence[ClipPrediction], classifier: Classifier) -> dict[str, Any]:
+    labels, thresholds = classifier.labels, classifier.thresholds
     targets = [labels.index(prediction.label) for prediction in predictions]
     rows = group_rows(predictions)
-    sure = [prediction.is_correct for prediction in predictions if max(prediction.probabilities) >= threshold]
+    sure = [
+        prediction.is_correct
+        for prediction in predictions
+        if max(prediction.probabilities) >= thresholds[labels.index(prediction.predicted)]
+    ]
     return {
         "reliability": reliability(targets, [prediction.probabilities for prediction in predictions]),
-        "sure": {"threshold": threshold, "clips": len(sure), "right": sum(sure)},
+        "sure": {"thresholds": json_thresholds(thresholds), "clips": len(sure), "right": sum(sure)},
         "worst_groups": worst_groups(rows),
         "per_group": rows,
     }

@@ -92,6 +92,24 @@ def most_confused(label: str, labels: Sequence[str], counts: Sequence[int]) -> l
     return sorted(wrong, key=lambda pair: -pair[1])
 
 
+def sure_text(report: Mapping[str, Any]) -> str:
+    """Put the sure answers of a report into words.
+
+    >>> sure_text({"clips": 9, "sure": {"thresholds": [0.5, 0.5], "clips": 8, "right": 7}})
+    'Answers below 50.0 % are unsure. 8 of 9 clips have a sure answer, and 7 of these are right.'
+    """
+    sure = report["sure"]
+    known = sorted({threshold for threshold in sure["thresholds"] if threshold is not None})
+    ends = [f"{100 * threshold:.1f} %" for threshold in known[:1] + known[1:][-1:]]
+    single = ends[0] if len(ends) == 1 and None not in sure["thresholds"] else ""
+    limits = [*ends, *(["never"] if None in sure["thresholds"] else [])]
+    below = single or f"the threshold of their label ({' to '.join(limits)})"
+    return (
+        f"Answers below {below} are unsure. {sure['clips']:,} of {report['clips']:,} clips have a sure answer, and"
+        f" {sure['right']:,} of these are right."
+    )
+
+
 def report_table(report: Mapping[str, Any], cities: Sequence[tuple[str, Mapping[str, Any]]] = ()) -> RenderableType:
     """Build the terminal's table: overall metrics, metrics of each class, and metrics of each city.
 
@@ -107,11 +125,8 @@ def report_table(report: Mapping[str, Any], cities: Sequence[tuple[str, Mapping[
         f"{synthetic}"
     )
     note = f"Warning: {report['warning']}. " if report.get("warning") else ""
-    if sure := report.get("sure"):
-        note += (
-            f"Answers below {100 * sure['threshold']:.1f} % are unsure: {sure['clips']:,} of {report['clips']:,} clips"
-            f" have a sure answer, {sure['right']:,} of these are right. "
-        )
+    if report.get("sure"):
+        note += f"{sure_text(report)} "
     tables = [_class_table(report), *([_city_table(cities)] if cities else [])]
     return Group(Text(headline), *tables, Text(note + NOTE, style="dim"))
 

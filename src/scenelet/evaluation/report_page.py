@@ -12,7 +12,7 @@ from scenelet.evaluation.breakdown import city_rows
 from scenelet.evaluation.clip_prediction import ClipPrediction
 from scenelet.evaluation.figures import classes_svg, confusion_svg, curves_svg, reliability_svg
 from scenelet.evaluation.history import Epoch
-from scenelet.evaluation.report import most_confused
+from scenelet.evaluation.report import most_confused, sure_text
 from scenelet.model.sizes import SIZE_RULES
 from scenelet.utils.html import render
 
@@ -64,6 +64,7 @@ def report_page(
         "scenelet.evaluation",
         "report.html.j2",
         report=report,
+        sure=sure_text(report),
         figures={name.removesuffix(".svg"): Markup(svg) for name, svg in figures.items()},  # noqa: S704 - our own SVG
         classes=[
             {"label": label, "wrong": most_confused(label, labels, counts), **report["per_class"][label]}

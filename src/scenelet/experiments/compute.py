@@ -62,7 +62,8 @@ def compute_trial(store: Store, trial: Trial, description: str, test_curve: bool
         settings = config.model_copy(update={"prune": stored_format(config.prune)})
         folder = store.finetuning_folder(trial)
         callbacks = [EpochCurve(store.curve_path(trial), dataset.test)] if test_curve else []
-        built = build_model(network, record, dataset, settings, folder, f"{description}, fine-tuned", callbacks)
+        # not calibrated, since the test clips would choose the temperature that they are measured with
+        built = build_model(network, record, dataset, settings, folder, f"{description}, fine-tuned", callbacks, False)
         path = store.model_path(trial)
         make_folder(path.parent)
         replace_file(path, built.file)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from scenelet import __version__
-from scenelet.inference.threshold import stored_threshold
+from scenelet.inference.threshold import stored_label_thresholds, stored_threshold
 from scenelet.model.costs import macs, peak_activation_bytes
 from scenelet.model.scene_model import SceneModel
 from scenelet.model.sizes import SIZE_RULES, sizes
@@ -84,7 +84,7 @@ def model_card(model: SceneModel, name: str, disk_bytes: int) -> str:
         "## Limits",
         "",
         (LIMITS if model.background is None else BACKGROUND_LIMITS).format(count=len(model.labels)),
-        *_threshold(model),
+        *_thresholds(model),
         "",
         "## License of the data",
         "",
@@ -136,15 +136,22 @@ def _size(model: SceneModel, disk_bytes: int) -> list[str]:
     ]
 
 
-def _threshold(model: SceneModel) -> list[str]:
-    """Return a line on the threshold that the file stores, if it is valid."""
-    found = stored_threshold(model.results)
-    if found is None:
-        return []
-    correct = (
-        f"{100 * found.accuracy:.1f} % of the predictions above it were correct, on {found.clips:,} held-out clips"
-    )
-    return [f"A prediction with less than {100 * found.probability:.1f} % counts as unsure: {correct}."]
+def _thresholds(model: SceneModel) -> list[str]:
+    """Return a line on the general threshold, and one on those of the labels, if the file stores valid ones."""
+    lines = []
+    if (found := stored_threshold(model.results)) is not None:
+        correct = (
+            f"{100 * found.accuracy:.1f} % of the predictions above it were correct, on {found.clips:,} held-out clips"
+        )
+        lines.append(f"A prediction with less than {100 * found.probability:.1f} % counts as unsure: {correct}.")
+    if (stored := stored_label_thresholds(model.results, model.labels)) is not None:
+        limits = ("never sure" if p > 1 else f"{100 * p:.1f} %" for p in stored.probabilities)
+        by_label = ", ".join(f"{markdown_text(label)} {p}" for label, p in zip(model.labels, limits, strict=True))
+        lines.append(
+            f"Each label has a threshold of its own: {by_label}. With these, {stored.hours:.1f} hours of background had"
+            f" at most {stored.false_alarms_per_hour:g} false alarms per hour of each label."
+        )
+    return lines
 
 
 def _results(model: SceneModel) -> list[str]:

@@ -22,7 +22,7 @@ from scenelet.inference.prediction import (
     return_error,
 )
 from scenelet.inference.runtimes import RuntimeName
-from scenelet.inference.threshold import MIN_THRESHOLD
+from scenelet.inference.threshold import label_thresholds
 from scenelet.model.file import read_model
 from scenelet.model.pretrained import model_path
 from scenelet.model.scene_model import SceneModel
@@ -68,6 +68,7 @@ class Classifier:
         self._single = self._shared  # for a thread that works next to others
         if self.threads > 1:
             self._single = make_pipeline(model, runtime, threads=1, callers=self.threads, at_once=False)
+        self._thresholds = label_thresholds(model)
         self._arguments = model, threads, runtime, callers
 
     def __reduce__(self) -> tuple[type["Classifier"], tuple[SceneModel, int | None, RuntimeName, int]]:
@@ -80,11 +81,9 @@ class Classifier:
         return self.model.labels
 
     @property
-    def threshold(self) -> float:
-        """Minimum probability of a sure answer, as `compress` found it, or 0.5; see `scenelet.inference.threshold`."""
-        stored = self.model.results.get("threshold")
-        found = stored.get("probability") if isinstance(stored, dict) else None
-        return float(found) if isinstance(found, int | float) and 0 <= found <= 1 else MIN_THRESHOLD
+    def thresholds(self) -> tuple[float, ...]:
+        """Minimum probability of a sure answer for each label, see `scenelet.inference.threshold.label_thresholds`."""
+        return self._thresholds
 
     def predict(self, recording: AudioSource) -> Prediction:
         """Classify a recording in constant memory: cut it into windows and average their probabilities.
@@ -223,7 +222,7 @@ class Classifier:
         if no_sound is not None:
             return Prediction(no_sound, probabilities, windows, unsure=True)
         top = int(mean.argmax())
-        return Prediction(self.labels[top], probabilities, windows, unsure=float(mean[top]) < self.threshold)
+        return Prediction(self.labels[top], probabilities, windows, unsure=float(mean[top]) < self.thresholds[top])
 
     def _run(self, cuts: Windows) -> Probabilities:
         """Classify windows of samples with all threads: return (n, classes)."""

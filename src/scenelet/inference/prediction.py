@@ -22,7 +22,7 @@ class Prediction:
         probabilities: probability of each class, in the model's order. It is the mean over the rows of `windows`
             without the silent windows.
         windows: (n_windows, classes) probabilities per window. Those of a silent window are 0.
-        unsure: True if the probability of `label` is below the model's threshold, or if the recording has no class.
+        unsure: True if the probability of `label` is below the label's threshold, or if the recording has no class.
 
     >>> from scenelet import load
     >>> from scenelet.model.pretrained import example

@@ -1,7 +1,7 @@
 """Live sound: predictions hop by hop, and their smoothing to steady answers, which may be "unsure"."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -119,33 +119,35 @@ class PredictionSmoother:
     """Smoother that turns a stream's predictions into answers that do not flicker.
 
     The probabilities are smoothed by an exponential average. The smoother holds a label until the smoothed probability
-    of another one is higher by `margin`. It gives the label as its answer from `threshold` on, and withdraws it when
-    the probability falls below `threshold - margin`. A silent window is "silence" at once, and a new average begins.
+    of another one is higher by `margin`. It gives the label as its answer from the label's
+    threshold on, and withdraws it when the probability falls below the threshold minus `margin`. A silent window is
+    "silence" at once, and a new average begins.
 
     Args:
         labels: the model's classes.
-        threshold: minimum probability of an answer, see `scenelet.inference.threshold`.
+        thresholds: (classes,) minimum probability of each answer, see `scenelet.inference.threshold.label_thresholds`.
         smooth_seconds: time constant of the average; 0 turns smoothing off.
         margin: hysteresis of both rules.
 
     Raises:
-        UsageError: `threshold` or `margin` is not from 0 to 1, or `smooth_seconds` is negative or not finite.
+        UsageError: `margin` is not from 0 to 1, or `smooth_seconds` is negative or not finite.
+        ValueError: the numbers of labels and thresholds differ.
 
-    >>> smoother = PredictionSmoother(("indoor", "outdoor"), threshold=0.6, smooth_seconds=0)
+    >>> smoother = PredictionSmoother(("indoor", "outdoor"), thresholds=(0.6, 0.5), smooth_seconds=0)
     >>> rows = np.float32([[0.55, 0.45], [0.7, 0.3], [0.48, 0.52]])
     >>> [smoother.update(StreamPrediction(float(i), row)).label for i, row in enumerate(rows)]
     [None, 'indoor', None]
     """
 
     def __init__(
-        self, labels: tuple[str, ...], threshold: float, smooth_seconds: float = 2.0, margin: float = 0.1
+        self, labels: tuple[str, ...], thresholds: Sequence[float], smooth_seconds: float = 2.0, margin: float = 0.1
     ) -> None:
-        for name, probability in (("threshold", threshold), ("margin", margin)):
-            if not 0 <= probability <= 1:
-                raise UsageError(f"--{name} {probability:g}: give a probability from 0 to 1")
+        if len(thresholds) != len(labels):
+            raise ValueError(f"{len(thresholds)} thresholds for {len(labels)} labels; give one each")
+        _check_probability("--margin", margin)
         if not 0 <= smooth_seconds < math.inf:
             raise UsageError(f"--smoothing {smooth_seconds:g}: give seconds, 0 or more")
-        self.labels, self.threshold, self.smooth_seconds, self.margin = labels, threshold, smooth_seconds, margin
+        self.labels, self.thresholds, self.smooth_seconds, self.margin = labels, thresholds, smooth_seconds, margin
         self._average: np.ndarray | None = None
         self._seconds = 0.0
         self._held: int | None = None  # the label that is held, whether it is the answer or not
@@ -170,7 +172,7 @@ class PredictionSmoother:
         if self._held is None or average[top] >= average[self._held] + self.margin:
             self._held = top
         # an answer stays a little longer than it would be given as a new one
-        minimum = self.threshold - (self.margin if self._answer == self._held else 0.0)
+        minimum = self.thresholds[self._held] - (self.margin if self._answer == self._held else 0.0)
         answer = self._held if average[self._held] >= minimum else None
         self._answer = answer
         label = None if answer is None else self.labels[answer]
@@ -182,3 +184,32 @@ class PredictionSmoother:
         self._label, self._started = label, True
         probabilities = dict(zip(self.labels, average.tolist(), strict=True))
         return SmoothedPrediction(seconds, label, confidence, probabilities, changed)
+
+
+def make_smoother(
+    classifier: Classifier, threshold: float | None = None, smooth_seconds: float = 2.0, margin: float = 0.1
+) -> PredictionSmoother:
+    """Make the smoother of a model's predictions.
+
+    Args:
+        classifier: the model.
+        threshold: minimum probability of every answer; None: the model's thresholds of its labels.
+        smooth_seconds, margin: as `PredictionSmoother`.
+
+    Raises:
+        UsageError: as `PredictionSmoother`, or `threshold` is not from 0 to 1.
+
+    >>> import scenelet
+    >>> make_smoother(scenelet.load("esc10"), threshold=0.6).thresholds[:2]
+    (0.6, 0.6)
+    """
+    thresholds = classifier.thresholds
+    if threshold is not None:
+        _check_probability("--threshold", threshold)
+        thresholds = (threshold,) * len(classifier.labels)
+    return PredictionSmoother(classifier.labels, thresholds, smooth_seconds, margin)
+
+
+def _check_probability(option: str, probability: float) -> None:
+    if not 0 <= probability <= 1:
+        raise UsageError(f"{option} {probability:g}: give a probability from 0 to 1")

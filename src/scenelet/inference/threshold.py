@@ -1,11 +1,17 @@
-"""Choice of the minimum probability of an answer. Less probable answers are "unsure"."""
+"""Minimum probabilities of answers: their choice, and those that a model file stores.
 
-from collections.abc import Mapping
+An answer is sure if its probability reaches the threshold of its label. Other answers are "unsure".
+"""
+
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from scenelet.model.scene_model import SceneModel
 
 TARGET_ACCURACY = 0.95
 """Fraction of the sure answers that should be right."""
@@ -54,6 +60,79 @@ def stored_threshold(results: Mapping[str, Any]) -> Threshold | None:
         return None
     is_valid = all(0 <= value <= 1 for value in (probability, accuracy, coverage)) and clips > 0
     return Threshold(probability, accuracy, coverage, clips) if is_valid else None
+
+
+@dataclass(frozen=True)
+class LabelThresholds:
+    """Thresholds of the labels, found on background recordings by `scenelet evaluate --background --store`.
+
+    Attributes:
+        probabilities: (classes,) the minimum probabilities; `math.inf` for a label that is never sure.
+        false_alarms_per_hour: the rate that each label should keep on the background recordings.
+        hours: duration of these recordings.
+    """
+
+    probabilities: tuple[float, ...]
+    false_alarms_per_hour: float
+    hours: float
+
+
+def stored_label_thresholds(results: Mapping[str, Any], labels: Sequence[str]) -> LabelThresholds | None:
+    """Return the thresholds per label that a model file stores, or None if it stores no valid ones.
+
+    A label that they leave out has the general threshold.
+
+    Args:
+        results: the file's `SceneModel.results`. A file from another source may hold anything there.
+        labels: (classes,) the file's `SceneModel.labels`.
+
+    >>> stored = {"probabilities": {"dog": 0.8, "rain": None}, "false_alarms_per_hour": 1, "hours": 2}
+    >>> stored_label_thresholds({"label_thresholds": stored}, ["dog", "rain"])
+    LabelThresholds(probabilities=(0.8, inf), false_alarms_per_hour=1.0, hours=2.0)
+    """
+    try:
+        stored = results["label_thresholds"]
+        given = {label: math.inf if p is None else float(p) for label, p in stored["probabilities"].items()}
+        target, hours = float(stored["false_alarms_per_hour"]), float(stored["hours"])
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+        return None
+    are_valid = all(0 <= p <= 1 or p == math.inf for p in given.values()) and set(given) <= set(labels)
+    if not are_valid or not (0 <= target < math.inf and 0 < hours < math.inf):
+        return None
+    general = _general_threshold(results)
+    return LabelThresholds(tuple(given.get(label, general) for label in labels), target, hours)
+
+
+def label_thresholds(model: SceneModel) -> tuple[float, ...]:
+    """Return the minimum probability of a sure answer for each label (classes,).
+
+    These are the model's thresholds per label if it stores any. Otherwise it is the threshold that `compress` found,
+    or `MIN_THRESHOLD`. The threshold of a label that is never sure is `math.inf`.
+
+    >>> from dataclasses import replace
+    >>> from scenelet.model.file import read_model
+    >>> from scenelet.model.pretrained import built_in
+    >>> model = replace(read_model(built_in("esc10")), labels=("dog", "rain"), results={})
+    >>> label_thresholds(model)
+    (0.5, 0.5)
+    """
+    stored = stored_label_thresholds(model.results, model.labels)
+    return (_general_threshold(model.results),) * len(model.labels) if stored is None else stored.probabilities
+
+
+def json_thresholds(thresholds: Sequence[float]) -> list[float | None]:
+    """Replace the threshold of a label that is never sure by None, since JSON has no infinity.
+
+    >>> json_thresholds([0.5, math.inf])
+    [0.5, None]
+    """
+    return [None if threshold == math.inf else threshold for threshold in thresholds]
+
+
+def _general_threshold(results: Mapping[str, Any]) -> float:
+    stored = results.get("threshold")
+    found = stored.get("probability") if isinstance(stored, dict) else None
+    return float(found) if isinstance(found, int | float) and 0 <= found <= 1 else MIN_THRESHOLD
 
 
 def find_threshold(targets: ArrayLike, probabilities: ArrayLike) -> Threshold:

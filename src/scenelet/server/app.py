@@ -12,6 +12,7 @@ from scenelet import __version__
 from scenelet.audio.decoder import DECODER
 from scenelet.audio.formats import EXTENSIONS
 from scenelet.inference.classifier import Classifier
+from scenelet.inference.threshold import json_thresholds
 from scenelet.model.costs import macs
 from scenelet.model.sizes import sizes
 from scenelet.server.admission import AdmissionControl
@@ -174,7 +175,7 @@ def _model_info(classifier: Classifier, name: str, limits: ServerLimits, disk_by
         sample_rate=model.features.sample_rate,
         channels=model.features.channels,
         fmax_hz=model.features.top_hz,
-        threshold=classifier.threshold,
+        thresholds=json_thresholds(classifier.thresholds),
         bytes=sizes(model, disk_bytes),
         parameters=model.counts.parameters,
         macs=macs(model.nodes, model.array_shapes, model.input_shape),

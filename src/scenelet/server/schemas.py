@@ -19,7 +19,7 @@ class RecordingResult(BaseModel):
 
     file: str = Field(description="file name from the request")
     label: str | None = Field(None, description="most probable label, or `silence` or `too short`")
-    unsure: bool | None = Field(None, description="true if its probability is below the model's threshold")
+    unsure: bool | None = Field(None, description="true if its probability is below the label's threshold")
     probabilities: dict[str, float] | None = None
     windows: int | None = Field(None, description="number of windows that the recording was cut into")
     window_probabilities: list[list[float]] | None = Field(None, description="per window, in the order of the labels")
@@ -55,7 +55,9 @@ class ModelInfo(BaseModel):
     sample_rate: int = Field(description="the model's rate in Hz; recordings are resampled to it")
     channels: str | int
     fmax_hz: float
-    threshold: float
+    thresholds: list[float | None] = Field(
+        description="minimum probability of a sure answer, in the order of the labels; null: never sure"
+    )
     bytes: dict[str, int]
     parameters: int
     macs: int

@@ -10,7 +10,7 @@ from scenelet.audio.io import Samples
 from scenelet.audio.pcm import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, PcmFormat, SampleFormat, decode_pcm
 from scenelet.errors import SceneletError, UsageError
 from scenelet.inference.classifier import Classifier
-from scenelet.inference.stream import PredictionSmoother, Stream, StreamPrediction
+from scenelet.inference.stream import PredictionSmoother, Stream, StreamPrediction, make_smoother
 from scenelet.server.prediction import FairScheduler
 
 MAX_DIGITS = 20  # of an integer in the query
@@ -39,7 +39,7 @@ async def stream(socket: WebSocket, classifier: Classifier, scheduler: FairSched
 async def _serve(socket: WebSocket, classifier: Classifier, scheduler: FairScheduler) -> None:
     pcm, hop = _parse_query(socket)
     live = Stream(classifier, pcm.sample_rate, hop)
-    smoother = PredictionSmoother(classifier.labels, classifier.threshold)
+    smoother = make_smoother(classifier)
     window, hop = live.window_seconds, live.hop_seconds
     await _send(socket, "ready", labels=classifier.labels, window_seconds=window, hop_seconds=hop)
 

@@ -20,5 +20,9 @@ def evaluate_network(network: nn.Module, clips: LabelledFeatures, labels: tuple[
 
 def file_probabilities(classifier: Classifier, features: ClipFeatures) -> NDArray[np.float32]:
     """Return the probabilities (clips, classes) of a model file, from cached features (fp16)."""
-    windows = [classifier.probabilities(features.load(np.array([row]))) for row in features.rows()]
-    return mean_over_windows(np.concatenate(windows), features.count)
+    return mean_over_windows(file_windows(classifier, features), features.count)
+
+
+def file_windows(classifier: Classifier, features: ClipFeatures) -> NDArray[np.float32]:
+    """Return the probabilities (windows, classes) of a model file, sorted by clip, from cached features (fp16)."""
+    return np.concatenate([classifier.probabilities(features.load(np.array([row]))) for row in features.rows()])

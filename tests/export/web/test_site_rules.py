@@ -1,5 +1,6 @@
 """The scripts of the page's worker against the Python code that they follow. A browser runs them, without a model."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -164,9 +165,9 @@ def test_smoother(page: Any, rng: np.random.Generator) -> None:
     labels = ("a", "b", "c")
     rows = rng.dirichlet(np.full(3, 0.4), 60).astype(np.float32)
     rows[[0, 20, 21]] = 0  # silence
-    smoother = PredictionSmoother(labels, 0.6)
+    smoother = PredictionSmoother(labels, (0.5, 0.7, math.inf))
     code = """([labels, rows]) => {
-      const smoother = new PredictionSmoother(labels, 0.6);
+      const smoother = new PredictionSmoother(labels, [0.5, 0.7, null]);
       return rows.map((row, i) => smoother.update(0.7 * i, row));
     }"""
     for i, found in enumerate(page.evaluate(code, [labels, rows.tolist()])):

@@ -1,5 +1,6 @@
 """C99 sources of a model's network: constants, layers and places in memory, next to code that all models share."""
 
+import math
 from collections.abc import Sequence
 from importlib import resources
 from typing import Any
@@ -21,7 +22,7 @@ from scenelet.export.fused.layers import (
     FusedNetwork,
     MaxPool,
 )
-from scenelet.inference.threshold import MIN_THRESHOLD, stored_threshold
+from scenelet.inference.threshold import label_thresholds
 from scenelet.model.ops import INPUT
 from scenelet.model.scene_model import SceneModel
 
@@ -121,11 +122,10 @@ def _tensor(name: str, constants: Constants) -> str:
 
 
 def _header(model: SceneModel, constants: Constants) -> str:
-    network, int8, threshold = constants.network, constants.int8, stored_threshold(model.results)
+    network, int8 = constants.network, constants.int8
     macros: dict[str, Any] = {
         "INT8": int(int8 is not None),
         "CLASSES": len(model.labels),
-        "THRESHOLD": c_float(threshold.probability if threshold else MIN_THRESHOLD),
         "LAYERS": len(network.layers),
         "ARENA": constants.arena,
         "INPUT_NUMBERS": int(np.prod(network.shapes[INPUT])),
@@ -156,6 +156,11 @@ def _header(model: SceneModel, constants: Constants) -> str:
     ])  # fmt: skip
 
 
+def _threshold(threshold: float) -> str:
+    """Return the literal of a threshold. 2 stands for infinity, which compilers with -ffast-math treat as undefined."""
+    return c_float(2 if threshold == math.inf else threshold)
+
+
 def _source(model: SceneModel, constants: Constants, layers: Sequence[str]) -> str:
     return "\n".join([
         "/* Constants of one model's network, written by scenelet export.",
@@ -163,6 +168,7 @@ def _source(model: SceneModel, constants: Constants, layers: Sequence[str]) -> s
         '#include "scenelet_layers.h"',
         "",
         *c_table("const char *const scenelet_labels[SCENELET_CLASSES]", map(c_text, model.labels)),
+        *c_table("const float scenelet_thresholds[SCENELET_CLASSES]", map(_threshold, label_thresholds(model))),
         "",
         *constants.lines,
         "",

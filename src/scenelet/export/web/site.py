@@ -26,6 +26,7 @@ from scenelet.export.web.onnxruntime_web import VERSION, WebRuntime
 from scenelet.inference.classifier import Classifier
 from scenelet.inference.onnx_network import mel_to_onnx
 from scenelet.inference.stream import DEFAULT_HOP_SECONDS
+from scenelet.inference.threshold import json_thresholds
 from scenelet.utils import html
 from scenelet.utils.files import make_folder, replace_files
 from scenelet.utils.html.live_page import heading
@@ -113,7 +114,7 @@ def page_settings(classifier: Classifier, name: str) -> dict[str, Any]:
         "name": name,
         "labels": model.labels,
         "licenses": model.licenses,
-        "threshold": classifier.threshold,
+        "thresholds": json_thresholds(classifier.thresholds),
         "sample_rate": rate,
         "channels": features.channels,
         "fmax_hz": features.top_hz,

@@ -15,7 +15,6 @@ from scenelet.config import PruneConfig, RunConfig
 from scenelet.config.run_folder import RunRecord
 from scenelet.data.splits import Split, split_hash
 from scenelet.evaluation.metrics import classification_report
-from scenelet.inference.classifier import Classifier
 from scenelet.inference.threshold import find_threshold
 from scenelet.model.file import encode_model, stored_model
 from scenelet.model.scene_model import SceneModel
@@ -23,11 +22,11 @@ from scenelet.nn.convert import to_scene_model
 from scenelet.nn.ensemble import keep_members
 from scenelet.nn.prune import Masks
 from scenelet.nn.standardize import StandardizedNetwork
+from scenelet.training.compression.calibration import calibrate, calibration_record, scale_logits
 from scenelet.training.compression.finetune import prune_and_finetune
 from scenelet.training.compression.members import choose_members
 from scenelet.training.compression.search import FormatTrial, choose_format, prune_until_fits, rounded
 from scenelet.training.dataset import Dataset
-from scenelet.training.measure import file_probabilities
 from scenelet.training.probabilities import clip_probabilities
 from scenelet.utils.console import spinner
 
@@ -54,7 +53,7 @@ class BuiltModel:
     model: SceneModel  # the content of the file
     compression: Compressed
     probabilities: Probabilities  # answers of the file, by ONNX Runtime from cached features (fp16)
-    threshold: Mapping[str, Any]  # `scenelet.inference.threshold.Threshold` and its subset; {} without held-out clips
+    found: Mapping[str, Any]  # see `_found`
     dense: Reports  # of the trained network, before compression
     compressed: Reports  # of the file
 
@@ -67,6 +66,7 @@ def build_model(
     folder: Path | None = None,
     description: str = "Fine-tuning",
     callbacks: Sequence[Callback] = (),
+    should_calibrate: bool = True,
 ) -> BuiltModel:
     """Compress a trained network in place as `config.prune` says, measure it, and encode its model file.
 
@@ -76,6 +76,7 @@ def build_model(
         folder: folder from which an interrupted compression continues. None writes nothing.
         description: text next to the progress bar of the fine-tuning.
         callbacks: further Lightning callbacks of the fine-tuning, which must not change it.
+        should_calibrate: scale the logits, see `scenelet.training.compression.calibration`.
 
     Raises:
         UsageError: no sparsity is enough for `max_bytes`, which includes everything in the file.
@@ -86,7 +87,12 @@ def build_model(
     dense = _reports(dataset, before)
     teacher = copy.deepcopy(network)
     # until the file is measured, the results of the trained network stand for those of the file
-    estimate, extra_bytes = _results(dense, dense, _threshold(dataset, before)), 0
+    records = [
+        calibration_record(1 / 3, name, clips.targets, before[name], before[name])
+        for name, clips in dataset.held_out()
+        if should_calibrate
+    ]
+    estimate, extra_bytes = _results(dense, dense, _found(dataset, before, records[0] if records else {})), 0
 
     def scene_model(network: StandardizedNetwork, masks: Masks, settings: PruneConfig) -> SceneModel:
         """Convert the network, which was pruned and rounded by `settings`; the results are still missing."""
@@ -104,7 +110,8 @@ def build_model(
         )
 
     def size(network: StandardizedNetwork, masks: Masks, settings: PruneConfig) -> int:
-        return len(encode_model(replace(scene_model(network, masks, settings), results=estimate))) + extra_bytes
+        model = replace(scene_model(network, masks, settings), results=estimate)
+        return len(encode_model(scale_logits(model, 1.5) if "calibration" in estimate else model)) + extra_bytes
 
     chosen = choose_members(network, config.prune, size)
     network.network = keep_members(network.network, chosen.members)
@@ -117,17 +124,17 @@ def build_model(
         final = rounded(network, settings)
         model = stored_model(scene_model(final, masks, settings))
         with spinner("Measuring the file"):
-            classifier = Classifier(model)
-            answers = {name: file_probabilities(classifier, clips.features) for name, clips in dataset.held_out()}
-        compressed, threshold = _reports(dataset, answers), _threshold(dataset, answers)
-        model = replace(model, results=_results(dense, compressed, threshold))
+            calibrated = calibrate(model, dataset, should_calibrate)
+        answers = calibrated.answers
+        compressed, found = _reports(dataset, answers), _found(dataset, answers, calibrated.calibration)
+        model = replace(calibrated.model, results=_results(dense, compressed, found))
         file = encode_model(model)
         if settings.max_bytes is None or len(file) <= settings.max_bytes:
             break
         extra_bytes += len(file) - settings.max_bytes  # the digits of the results are longer than estimated
     network.load_state_dict(final.state_dict())
     compression = Compressed(settings, masks, minutes + sum(trial.minutes for trial in trials), trials)
-    return BuiltModel(file, model, compression, answers, threshold, dense, compressed)
+    return BuiltModel(file, model, compression, answers, found, dense, compressed)
 
 
 def _provenance(record: RunRecord, dataset: Dataset, masks: Masks, settings: PruneConfig) -> dict[str, Any]:
@@ -183,17 +190,22 @@ def _reports(dataset: Dataset, answers: Probabilities) -> Reports:
     }
 
 
-def _results(dense: Reports, compressed: Reports, threshold: Mapping[str, Any]) -> dict[str, Any]:
+def _results(dense: Reports, compressed: Reports, found: Mapping[str, Any]) -> dict[str, Any]:
     """Return the results that a model file holds."""
     results: dict[str, Any] = {
         kind: {name: {key: report[key] for key in RESULT_KEYS} for name, report in reports.items()}
         for kind, reports in (("dense", dense), ("compressed", compressed))
     }
-    return results | ({"threshold": dict(threshold)} if threshold else {})
+    return results | found
 
 
-def _threshold(dataset: Dataset, answers: Probabilities) -> dict[str, Any]:
-    """Find the minimum probability of an answer, on the first subset that was not trained on."""
+def _found(dataset: Dataset, answers: Probabilities, calibration: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was found on the first subset that was not trained on.
+
+    It has "threshold", the `scenelet.inference.threshold.Threshold` with its subset, and "calibration" if the model is
+    calibrated. It is empty without such a subset.
+    """
     for name, clips in dataset.held_out():
-        return {"subset": name, **asdict(find_threshold(clips.targets, answers[name]))}
+        threshold = {"subset": name, **asdict(find_threshold(clips.targets, answers[name]))}
+        return {"threshold": threshold} | ({"calibration": dict(calibration)} if calibration else {})
     return {}

@@ -61,8 +61,9 @@ def compress(
 
     Returns:
         "members" (networks in the file), "sparsity", "dtype", "bytes", "parts" (`scenelet.model.sizes.FileParts`),
-        "trials" (of number formats), "threshold" (see `scenelet.inference.threshold`), and by subset "dense" (results
-        of the trained network) and "compressed" (results of the file, by ONNX Runtime). Both are computed from the
+        "trials" (of number formats), "threshold" (see `scenelet.inference.threshold`), "calibration" (see
+        `scenelet.training.compression.calibration.calibration_record`), and by subset "dense" (results of the trained
+        network) and "compressed" (results of the file, by ONNX Runtime). The last two are computed from the
         cached features, which are fp16: their probabilities differ from those of `predict` by less than 0.001.
 
     Raises:
@@ -97,7 +98,8 @@ def _summary(built: BuiltModel) -> dict[str, Any]:
         "bytes": len(built.file),
         "parts": asdict(file_parts(built.model, built.file)),
         "trials": [asdict(trial) for trial in built.compression.trials],
-        "threshold": dict(built.threshold),
+        "threshold": built.found.get("threshold", {}),
+        "calibration": built.found.get("calibration", {}),
         "dense": built.dense,
         "compressed": built.compressed,
     }

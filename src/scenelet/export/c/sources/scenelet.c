@@ -118,7 +118,7 @@ void scenelet_classify(scenelet *s, scenelet_answer *answer)
         s->answered = 0;
         s->held = top;
     }
-    const float minimum = SCENELET_THRESHOLD - (s->answered ? MARGIN : 0.0f);
+    const float minimum = scenelet_thresholds[s->held] - (s->answered ? MARGIN : 0.0f);
     s->answered = s->average[s->held] >= minimum;
     if (s->answered) {
         write_answer(s, answer, scenelet_labels[s->held], s->held);

@@ -24,6 +24,7 @@ typedef float scenelet_number;
 #endif
 
 extern const char *const scenelet_labels[SCENELET_CLASSES]; /* in UTF-8 */
+extern const float scenelet_thresholds[SCENELET_CLASSES];   /* minimum probability of each answer; 2: never */
 
 /* Return the place of the input: SCENELET_INPUT_NUMBERS numbers. */
 scenelet_number *scenelet_network_input(scenelet_number *arena);

@@ -2,10 +2,10 @@
 
 const [SMOOTH_SECONDS, MARGIN] = [2, 0.1];
 
-// As `scenelet.inference.stream.PredictionSmoother`. `update` returns a message as that of the service's WebSocket.
+// As `scenelet.inference.stream.PredictionSmoother`; a threshold of null is never reached. `update` returns a message as that of the service's WebSocket.
 class PredictionSmoother {
-  constructor(labels, threshold) {
-    [this.labels, this.threshold] = [labels, threshold];
+  constructor(labels, thresholds) {
+    [this.labels, this.thresholds] = [labels, thresholds.map((value) => value ?? Infinity)];
     [this.average, this.seconds, this.held, this.answer] = [null, 0, null, null];
     this.label = undefined; // no answer so far
   }
@@ -23,7 +23,7 @@ class PredictionSmoother {
     const top = average.indexOf(Math.max(...average));
     if (this.held === null || average[top] >= average[this.held] + MARGIN) this.held = top;
     // an answer stays a little longer than it would be given as a new one
-    const minimum = this.threshold - (this.answer === this.held ? MARGIN : 0);
+    const minimum = this.thresholds[this.held] - (this.answer === this.held ? MARGIN : 0);
     this.answer = average[this.held] >= minimum ? this.held : null;
     const label = this.answer === null ? null : this.labels[this.answer];
     return this.result(seconds, label, average, average[this.answer === null ? top : this.answer], current);

@@ -98,7 +98,7 @@ async function predict(decoded, sourceRate) {
   for (const piece of cutAll(samples, rule)) reader.add(await logMel(piece));
   return {
     label: noSound || model.labels[top],
-    unsure: noSound !== null || means[top] < model.threshold,
+    unsure: noSound !== null || means[top] < (model.thresholds[top] ?? Infinity),
     probabilities: Object.fromEntries(model.labels.map((label, i) => [label, means[i]])),
     windows: rows.length,
     window_probabilities: rows,
@@ -113,7 +113,7 @@ class Stream {
     const count = arrangeChannels(Array(channels).fill(new Float32Array(0)), model.channels).length;
     this.resamplers = Array.from({ length: count }, () => new Resampler(sampleRate, model.sample_rate));
     this.splitter = new WindowSplitter(count, { ...model.window, hop: model.live_hop, rest: null });
-    this.smoother = new PredictionSmoother(model.labels, model.threshold);
+    this.smoother = new PredictionSmoother(model.labels, model.thresholds);
     [this.next, this.emitted, this.isBusy] = [null, 0, false];
   }
 

@@ -25,8 +25,9 @@ function findRuns(windows, seconds) {
     const means = MODEL.labels.map((_, i) => rows.reduce((sum, row) => sum + row[i], 0) / rows.length);
     const isSilent = rows.length === 0;
     const probability = isSilent ? 0 : Math.max(...means);
-    const label = isSilent ? "silence" : MODEL.labels[means.indexOf(probability)];
-    const isSure = isSilent || probability >= MODEL.threshold;
+    const top = means.indexOf(probability);
+    const label = isSilent ? "silence" : MODEL.labels[top];
+    const isSure = isSilent || probability >= (MODEL.thresholds[top] ?? Infinity); // null: never sure
     const end = bin === bins - 1 ? seconds : Math.min(last * hop, seconds);
     const previous = runs[runs.length - 1];
     if (previous && previous.label === label && previous.isSure === isSure) {
