@@ -98,11 +98,19 @@ def alarm_table(report: Mapping[str, Any]) -> Table:
     number = {"justify": "right", "no_wrap": True}
     columns = ("threshold", "alarms", "per hour", "recall, %")
     table = Table("label", *(Column(name, **number) for name in columns), title=title, title_justify="left", box=SIMPLE)
-    rows = {label: own for label, own in report["per_label"].items() if own["before"]["alarms"]}
-    for label, own in rows.items():
-        table.add_row(Text(label), *_cells(own))
-    table.add_row(f"all {len(report['per_label'])} labels", *_cells(report["total"]))
+    for row in alarm_rows(report):
+        table.add_row(*map(Text, row))
     return table
+
+
+def alarm_rows(report: Mapping[str, Any]) -> list[list[str]]:
+    """Return the rows of the table of the part "false_alarms": label, threshold, alarms, rate, and recall in percent.
+
+    Labels without an alarm before are left out. The last row is the total.
+    """
+    rows = {label: own for label, own in report["per_label"].items() if own["before"]["alarms"]}
+    rows[f"all {len(report['per_label'])} labels"] = report["total"]
+    return [[label, *_cells(own)] for label, own in rows.items()]
 
 
 def _cells(own: Mapping[str, Any]) -> list[str]:

@@ -21,6 +21,8 @@ from scenelet.inference.stream import Stream, make_smoother
 from scenelet.inference.threshold import MIN_THRESHOLD, stored_threshold
 from scenelet.utils.console import track
 
+TARGET_PER_HOUR = 1.0
+"""Default rate of false alarms to find thresholds for."""
 GRID = np.unique(np.concatenate([np.arange(1, 198) / 200, 1 - np.geomspace(0.01, 1e-4, 13)]).round(6))
 """Thresholds at which alarms are counted, besides the general one and infinity: steps of 0.005, and finer near 1."""
 
