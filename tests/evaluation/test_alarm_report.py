@@ -1,5 +1,6 @@
 """False alarms in the report and in the model file."""
 
+import hashlib
 import json
 import math
 from pathlib import Path
@@ -10,7 +11,7 @@ from rich.console import Console
 
 from helpers.example_report import make_prediction
 from helpers.tiny_model import changed, tiny_model
-from scenelet.errors import UsageError
+from scenelet.errors import ModelFileError, UsageError
 from scenelet.evaluation.alarm_report import alarm_report, alarm_rows, alarm_table, check_storable, store_thresholds
 from scenelet.evaluation.false_alarms import AlarmCounts, find_thresholds
 from scenelet.inference.threshold import label_thresholds
@@ -53,6 +54,11 @@ def test_report_states_alarms_and_recall_before_and_after() -> None:
     assert json.loads(json.dumps(report, allow_nan=False)) == report
 
 
+def whole_report(path: Path, target: float) -> dict:
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    return {"model_sha256": sha256, "false_alarms": report_of(target)}
+
+
 @pytest.mark.parametrize(("hours", "is_short"), [(2.9, True), (3.0, False)])
 def test_report_warns_of_too_few_hours(hours: float, is_short: bool) -> None:
     warning = report_of(target=1.0, hours=hours)["warning"]
@@ -77,10 +83,10 @@ def test_table_shows_labels_with_alarms_and_the_total() -> None:
 def test_stored_thresholds_are_read_and_weights_keep_their_bytes(tmp_path: Path) -> None:
     path = tmp_path / "m.scn"
     write_model(changed(tiny_model(), results={"threshold": {"probability": 0.6}}), path)
-    before, model = path.read_bytes(), read_model(path)
-    store_thresholds(path, model, report_of(target=0.3))
+    before = path.read_bytes()
+    store_thresholds(path, whole_report(path, target=0.3))
     stored = read_model(path)
-    assert label_thresholds(stored) == (math.inf, 0.5, 0.6) or label_thresholds(stored)[2] == 0.6
+    assert label_thresholds(stored) == (0.9, math.inf, 0.6)
     assert stored.results["threshold"] == {"probability": 0.6}
     found = stored.results["label_thresholds"]
     assert (found["false_alarms_per_hour"], found["hours"]) == (0.3, 4.0)
@@ -88,8 +94,11 @@ def test_stored_thresholds_are_read_and_weights_keep_their_bytes(tmp_path: Path)
     sections = sum(stored_lengths(before)[1].values())
     assert path.read_bytes()[-32 - sections : -32] == before[-32 - sections : -32]
     assert stored_lengths(path.read_bytes())[1] == stored_lengths(before)[1]
-    store_thresholds(path, stored, report_of(target=0.75))
-    assert label_thresholds(read_model(path))[:2] == (0.9, 0.5)
+    later = whole_report(path, target=0.75)
+    store_thresholds(path, later)
+    assert label_thresholds(read_model(path)) == (0.9, 0.5, 0.6)
+    with pytest.raises(ModelFileError, match=r"m\.scn: has changed while it was evaluated"):
+        store_thresholds(path, later)
 
 
 def test_built_in_models_are_not_changed(tmp_path: Path) -> None:

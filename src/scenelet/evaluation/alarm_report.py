@@ -1,5 +1,6 @@
 """False alarms in the report of an evaluation, and their thresholds in the model file."""
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -11,13 +12,12 @@ from rich.box import SIMPLE
 from rich.table import Column, Table
 from rich.text import Text
 
-from scenelet.errors import UsageError
+from scenelet.errors import ModelFileError, UsageError
 from scenelet.evaluation.bootstrap import interval_text
 from scenelet.evaluation.clip_prediction import ClipPrediction
 from scenelet.evaluation.false_alarms import AlarmCounts, hours_needed, poisson_interval
-from scenelet.model.file import read_bytes, replace_results
+from scenelet.model.file import decode_model, read_bytes, replace_results
 from scenelet.model.pretrained import card, model_path
-from scenelet.model.scene_model import SceneModel
 from scenelet.utils.files import replace_file
 from scenelet.utils.text import pluralize
 
@@ -151,15 +151,24 @@ def check_storable(model: str) -> Path:
     return path
 
 
-def store_thresholds(path: Path, model: SceneModel, report: Mapping[str, Any]) -> None:
-    """Write the thresholds of the part "false_alarms" of a report into a model file. Its weights keep their bytes.
+def store_thresholds(path: Path, report: Mapping[str, Any]) -> None:
+    """Write the thresholds of a report into the model file that it is about. The weights keep their bytes.
+
+    Args:
+        path: the model file.
+        report: the content of `report.json`.
 
     Raises:
+        ModelFileError: the file has changed since.
         OutputError: the file cannot be written.
     """
+    file, alarms = read_bytes(path), report["false_alarms"]
+    if hashlib.sha256(file).hexdigest() != report["model_sha256"]:
+        raise ModelFileError(f"{path}: has changed while it was evaluated; run the same command again")
     stored = {
-        "probabilities": {label: own["after"]["threshold"] for label, own in report["per_label"].items()},
-        "false_alarms_per_hour": report["target_per_hour"],
-        "hours": report["hours"],
+        "probabilities": {label: own["after"]["threshold"] for label, own in alarms["per_label"].items()},
+        "false_alarms_per_hour": alarms["target_per_hour"],
+        "hours": alarms["hours"],
     }
-    replace_file(path, replace_results(read_bytes(path), model.results | {"label_thresholds": stored}))
+    results = decode_model(file, str(path)).results | {"label_thresholds": stored}
+    replace_file(path, replace_results(file, results))

@@ -108,7 +108,7 @@ def evaluate(
         pages = _pages(classifier, report, measured, out, history, examples, audio)
         write_report(out, report, measured, classifier.labels, unmeasured, pages)
     if store:
-        store_thresholds(model_path(model), classifier.model, report["false_alarms"])
+        store_thresholds(model_path(model), report)
     return report
 
 
