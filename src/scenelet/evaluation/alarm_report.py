@@ -95,9 +95,14 @@ def _warning(hours: float, target_per_hour: float) -> str | None:
 def alarm_table(report: Mapping[str, Any]) -> Table:
     """Build the terminal's table of the part "false_alarms" of a report: a row per label with alarms, and the total."""
     title = f"false alarms in {report['hours']:.2f} h of background, {pluralize(report['recordings'], 'recording')}"
-    number = {"justify": "right", "no_wrap": True}
     columns = ("threshold", "alarms", "per hour", "recall, %")
-    table = Table("label", *(Column(name, **number) for name in columns), title=title, title_justify="left", box=SIMPLE)
+    table = Table(
+        "label",
+        *(Column(name, justify="right", no_wrap=True) for name in columns),
+        title=title,
+        title_justify="left",
+        box=SIMPLE,
+    )
     for row in alarm_rows(report):
         table.add_row(*map(Text, row))
     return table

@@ -187,7 +187,7 @@ def _threshold_figure(
         bottom + 42,
         caption=caption,
         lines=[
-            " ".join(f"{left + side * x:.1f},{bottom - side * y:.1f}" for x, y in line if None not in (x, y))
+            " ".join(f"{left + side * x:.1f},{bottom - side * y:.1f}" for x, y in line if not (x is None or y is None))
             for line in lines
         ],
         marks=[round(left + side * x, 1) for x in sorted({min(known), max(known)})] if known else [],

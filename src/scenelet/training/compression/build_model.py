@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scenelet import __version__
 from scenelet.config import PruneConfig, RunConfig
 from scenelet.config.run_folder import RunRecord
-from scenelet.data.splits import Split, split_hash
+from scenelet.data.splits import Clips, split_hash
 from scenelet.evaluation.metrics import classification_report
 from scenelet.inference.threshold import find_threshold
 from scenelet.model.file import encode_model, stored_model
@@ -170,12 +170,13 @@ def _provenance(record: RunRecord, dataset: Dataset, masks: Masks, settings: Pru
 
 def _own_split_hash(dataset: Dataset) -> dict[str, str]:
     """Return the hash of the split without a background folder, for `evaluate`, which gets the data alone."""
-    added = {clip.name for clip in dataset.table.background_clips}
-    parts = (
-        tuple(clip for clip in part if clip.name not in added)
-        for part in (dataset.split.train, dataset.split.validation, dataset.split.test)
-    )
-    return {"own_split_hash": split_hash(Split(*parts, ""))} if added else {}
+    added, split = {clip.name for clip in dataset.table.background_clips}, dataset.split
+
+    def own(clips: Clips) -> Clips:
+        return tuple(clip for clip in clips if clip.name not in added)
+
+    without = replace(split, train=own(split.train), validation=own(split.validation), test=own(split.test))
+    return {"own_split_hash": split_hash(without)} if added else {}
 
 
 def _finetuning(trained: RunConfig, config: RunConfig) -> dict[str, Any]:
