@@ -117,7 +117,7 @@ def test_report_page_shows_the_numbers_of_the_report(tmp_path: Path) -> None:
 
 def test_report_page_holds_its_figures(malicious: object) -> None:
     page = (malicious.folder / "report.html").read_text()
-    for name in ("confusion", "classes", "reliability", "curves"):
+    for name in ("confusion", "classes", "reliability", "detection", "curves"):
         text = (malicious.folder / f"{name}.svg").read_text()
         assert text in page
         assert ElementTree.fromstring(text).tag == "{http://www.w3.org/2000/svg}svg"
@@ -127,4 +127,6 @@ def test_report_page_holds_its_figures(malicious: object) -> None:
 
 def test_figure_files_have_no_curves_without_a_history() -> None:
     report = make_report(make_predictions(LABELS), LABELS)
-    assert set(figure_files(report, [])) == {"confusion.svg", "classes.svg", "reliability.svg"}
+    assert set(figure_files(report, [])) == {
+        f"{name}.svg" for name in ("confusion", "classes", "reliability", "detection")
+    }

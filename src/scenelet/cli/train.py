@@ -59,6 +59,7 @@ def train(
     """Train a classifier on labelled recordings."""
     from scenelet.config.recipes import load_recipe, parse_changes
     from scenelet.config.run_folder import RESUME_HINT, check_folder_is_new, check_run_exists, is_begun
+    from scenelet.data.background import add_background
     from scenelet.data.load import load_table
     from scenelet.data.splits import make_split
     from scenelet.training.preflight import check_batch_size
@@ -88,6 +89,7 @@ def train(
         read_source(source).check_changes(chosen, list(parse_changes(changes)))
     table = load_table(data, audio_dir, tau_3_class, multi_label=multi_label.value)
     if config is not None:
+        table = add_background(table, config.data)
         clips = make_split(table, config.split).train
         if source is None and not (recipe or teacher or macs_limit or bytes_limit or is_begun(out)):
             source = default_source(clips, list(parse_changes(changes)))

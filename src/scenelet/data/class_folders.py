@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from scenelet.audio.io import EXTENSIONS, describe_passed_over, search_folder
+from scenelet.data.background import NAMES as BACKGROUND_NAMES
 from scenelet.data.clips import SPLIT_NAMES, Clip, ClipTable, subsets_of_names
 from scenelet.data.labels import check_alike_labels, normalize
 from scenelet.data.tables import (
@@ -136,9 +137,9 @@ def _clips_of_classes(root: Path, recordings: Sequence[Parts], tops: Sequence[st
         )
     notes = _leftovers(root, recordings, 0)
     notes += [
-        f"{root / top} is taken as a class; move it elsewhere if its recordings are background for the other classes"
+        f"{root / top} is taken as a class; if its recordings are none of the other classes, set data.background={top}"
         for top in tops
-        if top.startswith("_") or "background" in top.lower()
+        if (top.startswith("_") or "background" in top.lower()) and top not in BACKGROUND_NAMES
     ]
     notes += [
         f"{root / top} is taken as a class; give this folder itself if it holds one folder per class"

@@ -80,6 +80,8 @@ class ClipTable:
         synthetic: all recordings are synthetic.
         license: terms of the data's license, if they are known.
         notes: what was left out or decided while the table was loaded, one sentence each.
+        background: the class that means none of the others; see `scenelet.data.background`.
+        background_clips: those of `clips` that come from a folder of background.
         path, audio_dir, tau_3_class, multi_label: the arguments of `scenelet.data.load.load_table`, to load the table
             again; tables compare equal without them.
 
@@ -97,6 +99,8 @@ class ClipTable:
     synthetic: bool = False
     license: str = ""
     notes: tuple[str, ...] = field(default=(), compare=False)
+    background: str | None = field(default=None, compare=False)
+    background_clips: tuple[Clip, ...] = field(default=(), compare=False)
     path: Path | None = field(default=None, compare=False)
     audio_dir: Path | None = field(default=None, compare=False)
     tau_3_class: bool = field(default=False, compare=False)

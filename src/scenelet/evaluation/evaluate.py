@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -12,9 +13,18 @@ from scenelet.data.clips import MULTI_LABELS, Clip, ClipTable, MultiLabel
 from scenelet.data.load import load_table
 from scenelet.data.tau import is_tau_root
 from scenelet.errors import DataError, UsageError, did_you_mean
+from scenelet.evaluation.alarm_report import alarm_report, check_storable, store_thresholds
 from scenelet.evaluation.breakdown import city_metrics, group_rows, subset_metrics, worst_groups
 from scenelet.evaluation.clip_audio import AudioChoice
 from scenelet.evaluation.clip_prediction import ClipPrediction
+from scenelet.evaluation.detection import background_metrics, detection_curve
+from scenelet.evaluation.false_alarms import (
+    TARGET_PER_HOUR,
+    count_alarms,
+    find_background,
+    find_thresholds,
+    general_threshold,
+)
 from scenelet.evaluation.history import Epoch, find_history
 from scenelet.evaluation.listening_page import listening_page
 from scenelet.evaluation.metrics import log_loss, reliability
@@ -27,7 +37,7 @@ from scenelet.inference.prediction import mean_probabilities
 from scenelet.inference.threshold import json_thresholds
 from scenelet.model.pretrained import model_path
 from scenelet.model.summary import describe
-from scenelet.utils.console import print_message, track
+from scenelet.utils.console import print_message, print_warning, track
 from scenelet.utils.files import make_folder
 
 EXAMPLES = 12  # clips in each of the listening page's two lists
@@ -46,6 +56,9 @@ def evaluate(
     examples: int = EXAMPLES,
     audio: AudioChoice = "link",
     multi_label: MultiLabel | None = None,
+    background: Path | None = None,
+    target_per_hour: float | None = None,
+    store: bool = False,
 ) -> dict[str, Any]:
     """Predict every clip of a subset and compare the predictions with the labels.
 
@@ -62,6 +75,9 @@ def evaluate(
         examples: maximum number of mistakes, and of least certain answers, on the listening page; 0 writes no page.
         audio: link the page to the recordings ("link"), embed them ("embed"), or leave out the audio ("none").
         multi_label: what to do with sound of several labels, as in `load_table`; None: as in the model's training.
+        background: a recording or a folder of recordings of none of the classes, to count false alarms.
+        target_per_hour: the rate of false alarms to find thresholds for; None: `TARGET_PER_HOUR`.
+        store: write these thresholds into the model file.
 
     Returns:
         The content of `report.json`.
@@ -70,6 +86,9 @@ def evaluate(
         SceneletError: model, data or run cannot be used, or the model does not know a clip's label.
     """
     _check_options(out, run, examples, audio)
+    recordings = _check_background(background, target_per_hour, store)
+    if store:
+        check_storable(model)
     classifier = load(model)
     if out is not None:
         make_folder(out)
@@ -91,10 +110,14 @@ def evaluate(
     report = subset_metrics(measured, classifier.labels)
     report |= city_metrics(measured, unmeasured, training_cities, classifier.labels)
     report |= _group_metrics(measured, classifier)
+    if recordings:
+        report["false_alarms"] = _false_alarms(classifier, recordings, target_per_hour or TARGET_PER_HOUR, measured)
     report |= _description(model, classifier, table, subset, fold)
     if out is not None:
         pages = _pages(classifier, report, measured, table, out, history, examples, audio)
         write_report(out, report, measured, classifier.labels, unmeasured, pages)
+    if store:
+        store_thresholds(model_path(model), report)
     return report
 
 
@@ -105,6 +128,29 @@ def _check_options(out: Path | None, run: Path | None, examples: int, audio: str
         raise UsageError("--run shows training curves in the report; give --out too")
     if audio not in get_args(AudioChoice):
         raise UsageError(f"--audio {audio}: give one of {', '.join(get_args(AudioChoice))}")
+
+
+def _check_background(background: Path | None, target_per_hour: float | None, store: bool) -> list[Path]:
+    """Check the options on false alarms, and return the recordings of background."""
+    if background is None:
+        if store or target_per_hour is not None:
+            option = "--store" if store else "--target-per-hour"
+            raise UsageError(f"{option} needs recordings of none of the classes; give them by --background")
+        return []
+    if target_per_hour is not None and not 0 < target_per_hour < math.inf:
+        raise UsageError(f"--target-per-hour {target_per_hour:g}: give a rate above 0")
+    return find_background(background)
+
+
+def _false_alarms(
+    classifier: Classifier, recordings: Sequence[Path], target_per_hour: float, predictions: Sequence[ClipPrediction]
+) -> dict[str, Any]:
+    counts, general = count_alarms(classifier, recordings), general_threshold(classifier)
+    thresholds = find_thresholds(counts, general, target_per_hour)
+    report = alarm_report(counts, general, thresholds, target_per_hour, predictions)
+    if report["warning"]:
+        print_warning(f"warning: {report['warning']}")
+    return report
 
 
 def _check_labels(data: Path, clips: Sequence[Clip], labels: tuple[str, ...]) -> None:
@@ -136,7 +182,10 @@ def _group_metrics(predictions: Sequence[ClipPrediction], classifier: Classifier
         for prediction in predictions
         if max(prediction.probabilities) >= thresholds[labels.index(prediction.predicted)]
     ]
+    background = classifier.model.background
     return {
+        **background_metrics(predictions, labels, thresholds, background),
+        "detection": detection_curve(predictions, background),
         "reliability": reliability(targets, [prediction.probabilities for prediction in predictions]),
         "calibration": _calibration(targets, predictions, classifier),
         "sure": {"thresholds": json_thresholds(thresholds), "clips": len(sure), "right": sum(sure)},

@@ -22,6 +22,7 @@ from scenelet.config.run_folder import (
     write_metrics,
     write_record,
 )
+from scenelet.data.background import absolute_background, add_background
 from scenelet.data.clips import ClipTable
 from scenelet.data.load import as_table
 from scenelet.data.splits import split_table
@@ -101,6 +102,9 @@ def train(
         until_done.enter_context(quiet(rank.is_worker))
         table = data.table if isinstance(data, Dataset) else as_table(data)
         start = find_source(out, source, resume)
+        if config is not None:
+            table = add_background(table, config.data)
+            config = config.model_copy(update={"data": absolute_background(config.data, table)})
         if limits != NO_LIMITS:
             config = _search_network(config, limits, table.labels, start)
         if start is not None and config is not None:
@@ -215,7 +219,7 @@ def _build_module(
 ) -> SceneModule:
     return SceneModule(
         network,
-        build_loss(config.loss, dataset.train.class_counts()),
+        build_loss(config.loss, dataset.train.epoch_counts()),
         config.schedule,
         epoch_batches(
             teachers.teach(dataset.train, config.distillation), config, rank=rank, members=config.network.members
@@ -228,7 +232,7 @@ def _build_module(
 
 def _print_plan(module: SceneModule, config: RunConfig, dataset: Dataset, teachers: Teachers) -> None:
     parameters = sum(p.numel() for p in module.network.parameters())
-    epochs = f"{pluralize(config.schedule.epochs, 'epoch')} of {len(dataset.train):,} clips"
+    epochs = f"{pluralize(config.schedule.epochs, 'epoch')} of {module.batches(0).size:,} clips"
     names = [record.path for record in teachers.records]
     distilled = f", distilled from {first_few(names)}" if names else ""
     devices = "" if module.rank.is_single else f", on {module.rank.world_size} devices"
