@@ -103,7 +103,9 @@ def test_linked_part_of_a_recording_begins_at_its_start(browser: Any, tmp_path: 
     soundfile.write(tmp_path / "long.flac", np.random.default_rng(0).uniform(-0.2, 0.2, 5 * 8000), 8000)
     clip = Clip(tmp_path / "long.flac", "long.flac@2-4", "indoor", "long.flac", start=2.0, end=4.0)
     prediction = ClipPrediction.from_clip(clip, classifier.labels, (0.2, 0.6, 0.2), [[0.2, 0.6, 0.2], [0.3, 0.5, 0.2]])
-    html, _ = listening_page(classifier, [prediction], tmp_path / "listening.html", "m", 1, "link")
+    html, _ = listening_page(
+        classifier, [prediction], ClipTable(tmp_path, "folders", (clip,)), tmp_path / "listening.html", "m", 1, "link"
+    )
     (tmp_path / "listening.html").write_text(html)
     with opened(browser, (tmp_path / "listening.html").as_uri()) as page:
         audio, plot = page.locator("audio"), page.locator(".plot").first
