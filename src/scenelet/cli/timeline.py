@@ -33,7 +33,7 @@ def timeline(
     runtime: RuntimeOption = Runtime.onnxruntime,
     quiet: QuietOption = False,
 ) -> None:
-    """Find the events of long recordings: tables and a page.
+    """Find events in long recordings: tables, labels and a page.
 
     If the command is interrupted, repeat it: finished recordings are not read again. The exit code is 1 if a recording
     cannot be read.
