@@ -94,18 +94,21 @@ def _warning(hours: float, target_per_hour: float) -> str | None:
 
 def alarm_table(report: Mapping[str, Any]) -> Table:
     """Build the terminal's table of the part "false_alarms" of a report: a row per label with alarms, and the total."""
-    title = f"false alarms in {report['hours']:.2f} h of background, {pluralize(report['recordings'], 'recording')}"
-    columns = ("threshold", "alarms", "per hour", "recall, %")
-    table = Table(
-        "label",
-        *(Column(name, justify="right", no_wrap=True) for name in columns),
-        title=title,
-        title_justify="left",
-        box=SIMPLE,
-    )
+    names = ("threshold, %", "alarms", "per hour after", "recall, %")
+    columns = (Column(name, justify="right", no_wrap=True) for name in names)
+    table = Table("label", *columns, title=rates_text(report), title_justify="left", box=SIMPLE)
     for row in alarm_rows(report):
         table.add_row(*map(Text, row))
     return table
+
+
+def rates_text(report: Mapping[str, Any]) -> str:
+    """Put the rates of all labels together into words."""
+    before, after = (interval_text(report["total"][name]["per_hour"], 2) for name in ("before", "after"))
+    return (
+        f"{pluralize(report['recordings'], 'recording')} of background, {report['hours']:.2f} h: {before} false alarms"
+        f" per hour at the general threshold, {after} at those for {report['target_per_hour']:g} per hour"
+    )
 
 
 def alarm_rows(report: Mapping[str, Any]) -> list[list[str]]:
@@ -114,7 +117,7 @@ def alarm_rows(report: Mapping[str, Any]) -> list[list[str]]:
     Labels without an alarm before are left out. The last row is the total.
     """
     rows = {label: own for label, own in report["per_label"].items() if own["before"]["alarms"]}
-    rows[f"all {len(report['per_label'])} labels"] = report["total"]
+    rows[f"all {len(report['per_label'])}"] = report["total"]
     return [[label, *_cells(own)] for label, own in rows.items()]
 
 
@@ -128,7 +131,7 @@ def _cells(own: Mapping[str, Any]) -> list[str]:
     return [
         both(threshold_text(before), threshold_text(after)),
         both(f"{before['alarms']:,}", f"{after['alarms']:,}"),
-        both(f"{before['per_hour']['value']:.2f}", interval_text(after["per_hour"], 2)),
+        interval_text(after["per_hour"], 2),
         both(*("" if part["recall"] is None else f"{100 * part['recall']:.1f}" for part in (before, after))),
     ]
 
@@ -137,11 +140,11 @@ def threshold_text(part: Mapping[str, Any]) -> str:
     """Format the threshold of a label, in percent, before or after; the total has none.
 
     >>> threshold_text({"threshold": 0.905}), threshold_text({"threshold": None}), threshold_text({})
-    ('90.5 %', 'never', '')
+    ('90.5', 'never', '')
     """
     if "threshold" not in part:
         return ""
-    return "never" if part["threshold"] is None else f"{100 * part['threshold']:.4g} %"
+    return "never" if part["threshold"] is None else f"{100 * part['threshold']:.4g}"
 
 
 def check_storable(model: str) -> Path:

@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from scenelet.evaluation.alarm_report import alarm_rows
+from scenelet.evaluation.alarm_report import alarm_rows, rates_text
 from scenelet.evaluation.bootstrap import LEVEL, MIN_GROUPS
 from scenelet.evaluation.breakdown import city_rows
 from scenelet.evaluation.clip_prediction import ClipPrediction
@@ -78,6 +78,7 @@ def report_page(
         report=report,
         sure=sure_text(report),
         background=background_text(report),
+        rates=rates_text(report["false_alarms"]) if "false_alarms" in report else "",
         alarms=alarm_rows(report["false_alarms"]) if "false_alarms" in report else [],
         figures={name.removesuffix(".svg"): Markup(svg) for name, svg in figures.items()},  # noqa: S704 - our own SVG
         classes=[
