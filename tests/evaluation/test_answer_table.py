@@ -12,11 +12,11 @@ from scenelet.evaluation.clip_prediction import ClipPrediction
 from scenelet.utils.files import csv_text
 
 
-def make_table(root: Path, *clips: Clip, **facts: bool) -> ClipTable:
+def make_table(root: Path, *clips: Clip, synthetic: bool = False) -> ClipTable:
     for clip in clips:
         clip.path.parent.mkdir(parents=True, exist_ok=True)
         clip.path.touch()
-    return ClipTable(root, "CSV clips.csv", clips, **facts)
+    return ClipTable(root, "CSV clips.csv", clips, synthetic=synthetic)
 
 
 def clip_at(root: Path, name: str, label: str = "rain", **facts: str) -> Clip:
