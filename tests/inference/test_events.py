@@ -4,6 +4,8 @@ import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from scenelet.audio.io import read
 from scenelet.inference.classifier import load
 from scenelet.inference.events import Event, find_answers, find_events
-from scenelet.inference.stream import PredictionSmoother, SmoothedPrediction, Stream, StreamPrediction, make_smoother
+from scenelet.inference.stream import SmoothedPrediction, Stream, StreamPrediction, make_smoother
 
 WINDOW = 5.0
 
@@ -91,7 +93,8 @@ def test_events_lie_where_a_step_in_the_sound_lies(smooth_seconds: float) -> Non
     def fraction(end: float) -> float:
         return max(0.0, min(end, 120.0) - max(end - WINDOW, 60.0)) / WINDOW
 
-    smoother = PredictionSmoother(("dog", "other"), 0.5, smooth_seconds, margin=0)
+    classifier: Any = SimpleNamespace(labels=("dog", "other"), threshold=0.5, thresholds=(0.5, 0.5))
+    smoother = make_smoother(classifier, None, smooth_seconds, margin=0)
     ends = np.arange(WINDOW, 180)
     rows = [StreamPrediction(float(end), np.float32([fraction(end), 1 - fraction(end)])) for end in ends]
     (event,) = [e for e in find_events(map(smoother.update, rows), WINDOW, None, smooth_seconds) if e.label == "dog"]

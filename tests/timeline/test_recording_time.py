@@ -1,6 +1,8 @@
 """Start of recordings: names of recorders, comments, GUANO and broadcast WAV."""
 
+import io
 import struct
+import tempfile
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenelet.timeline.recording_time import recording_start, time_in_name
+from scenelet.timeline.recording_time import recording_start, time_in_name, times_in_header
 
 DAWN = datetime(2024, 5, 1, 5, 30)
 AUDIOMOTH = "Recorded at {} by AudioMoth 242A2605648965BB at medium gain while battery was 4.2V."
@@ -99,6 +101,19 @@ def test_broadcast_date_counts_less_than_the_name(tmp_path: Path) -> None:
     assert recording_start(wav(tmp_path / "20200101_000000.wav", chunk)) == datetime(2020, 1, 1)
     assert recording_start(wav(tmp_path / "empty.wav", bext(bytes(10), bytes(8)))) is None
     assert recording_start(wav(tmp_path / "zeros.wav", bext(b"0000-00-00", b"00:00:00"))) is None
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.binary(min_size=1, max_size=4)), max_size=6))
+def test_damaged_headers_are_never_an_error(changes: list[tuple[int, bytes]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        guano = (b"guan", b"Timestamp: 2024-05-01T05:30:00\n")
+        chunks = (comment(AUDIOMOTH.format("05:30:00 01/05/2024 (UTC+2)")), bext(b"2024-05-01", b"05:30:00"), guano)
+        data = bytearray(wav(Path(folder) / "a.wav", *chunks).read_bytes())
+    for position, values in changes:
+        position %= len(data)
+        data[position : position + len(values)] = values
+    for time in times_in_header(io.BytesIO(data)):
+        assert time is None or time.isoformat()
 
 
 def test_other_files_and_damaged_headers_have_no_time(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import re
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import BinaryIO
 
 from scenelet.audio.chunks import RIFF, walk_chunks
 from scenelet.audio.formats import read_at
@@ -39,7 +40,8 @@ def recording_start(path: Path) -> datetime | None:
     Raises:
         OSError: the file cannot be read.
     """
-    comment, origin = _times_in_header(path)
+    with path.open("rb") as file:
+        comment, origin = times_in_header(file)
     return comment or time_in_name(path.name) or origin
 
 
@@ -65,23 +67,26 @@ def time_in_name(name: str) -> datetime | None:
     return None
 
 
-def _times_in_header(path: Path) -> tuple[datetime | None, datetime | None]:
-    """Return the time in a WAV's comment or GUANO metadata, and that in its broadcast extension."""
+def times_in_header(file: BinaryIO) -> tuple[datetime | None, datetime | None]:
+    """Return the time in the comment or the GUANO metadata of a WAV, and that in its broadcast extension.
+
+    Args:
+        file: an open and seekable file of any content.
+    """
     comment = origin = None
-    with path.open("rb") as file:
-        if not re.match(rb"(RIFF|RF64).{4}WAVE", read_at(file, 0, 12), re.DOTALL):
-            return None, None
-        for chunk in walk_chunks(file, RIFF, RIFF.start, os.fstat(file.fileno()).st_size):
-            if chunk.name not in (b"LIST", b"guan", b"bext"):
-                continue
-            text = read_at(file, chunk.start, min(chunk.size, MAX_TEXT_BYTES))
-            if chunk.name == b"LIST" and (found := _COMMENT.search(text)):
-                comment = comment or _comment_time(*found.groups())
-            elif chunk.name == b"guan" and (found := _GUANO.search(text)):
-                comment = comment or _parse(found[1].decode(errors="replace").strip())
-            elif chunk.name == b"bext" and (found := _BEXT.match(text, BEXT_DATE_OFFSET)):
-                year, month, day, hour, minute, second = map(bytes.decode, found.groups())
-                origin = _parse(f"{year}-{month}-{day}T{hour}:{minute}:{second}")
+    if not re.match(rb"(RIFF|RF64).{4}WAVE", read_at(file, 0, 12), re.DOTALL):
+        return None, None
+    for chunk in walk_chunks(file, RIFF, RIFF.start, file.seek(0, os.SEEK_END)):
+        if chunk.name not in (b"LIST", b"guan", b"bext"):
+            continue
+        text = read_at(file, chunk.start, min(chunk.size, MAX_TEXT_BYTES))
+        if chunk.name == b"LIST" and (found := _COMMENT.search(text)):
+            comment = comment or _comment_time(*found.groups())
+        elif chunk.name == b"guan" and (found := _GUANO.search(text)):
+            comment = comment or _parse(found[1].decode(errors="replace").strip())
+        elif chunk.name == b"bext" and (found := _BEXT.match(text, BEXT_DATE_OFFSET)):
+            year, month, day, hour, minute, second = map(bytes.decode, found.groups())
+            origin = _parse(f"{year}-{month}-{day}T{hour}:{minute}:{second}")
     return comment, origin
 
 

@@ -10,13 +10,14 @@ let count = LISTED;
 const visible = () =>
   DATA.events.map((_, number) => number).filter((n) => chosenLabel === null || DATA.events[n].label === chosenLabel);
 
-// The event is shown in its item of the list, or under the picture if it was chosen there.
+// The event is shown in its item of the list, or under its row of the picture if it was chosen there.
 function choose(number, isInList) {
   if (isInList && !itemOf(number)) {
     count = visible().indexOf(number) + LISTED;
     drawList();
   }
-  (isInList ? itemOf(number) : document.getElementById("below")).append(card);
+  if (isInList) itemOf(number).append(card);
+  else document.querySelector(`.bar[data-event="${number}"]`).closest(".lanes").after(card);
   card.hidden = false;
   mark(number);
   card.focus({ preventScroll: true });
@@ -64,7 +65,7 @@ function makeItem(number) {
 }
 
 function drawList() {
-  document.getElementById("below").append(card);
+  if (card.closest("li")) listed.before(card); // the list loses its items
   const numbers = visible();
   const events = `${numbers.length.toLocaleString("en")} event${numbers.length === 1 ? "" : "s"}`;
   const label = DATA.labels[chosenLabel];
@@ -90,7 +91,9 @@ function chooseLabel(label) {
 function step(direction) {
   const numbers = visible();
   const next = numbers.indexOf(Number(card.dataset.number)) + direction;
-  if (next >= 0 && next < numbers.length) choose(numbers[next], card.closest("li") !== null);
+  if (next < 0 || next >= numbers.length) return;
+  const isDrawn = document.querySelector(`.bar[data-event="${numbers[next]}"]`) !== null;
+  choose(numbers[next], card.closest("li") !== null || !isDrawn);
 }
 
 DATA.labels.forEach(({ name, events, length }, label) => {
