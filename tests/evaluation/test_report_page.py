@@ -99,6 +99,8 @@ def test_report_page_shows_the_numbers_of_the_report(tmp_path: Path) -> None:
     loss = report["intervals"]["log_loss"]
     assert f"{loss['value']:.3f}95 %: {loss['low']:.3f} to {loss['high']:.3f}" in text
     assert f"{report['reliability']['ece']:.3f}" in text
+    assert "a temperature of 1.25, which was found on 80 clips of its test split" in text
+    assert "without the temperature0.1250.750" in text
     for label, own in report["per_class"].items():
         interval = own["interval"]
         low_high = f"{100 * interval['low']:.1f}\u2013{100 * interval['high']:.1f}"

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
+
 from scenelet.data.clips import Clip, ClipTable
 from scenelet.data.load import load_table
 from scenelet.data.tau import is_tau_root
@@ -25,11 +27,13 @@ from scenelet.evaluation.false_alarms import (
 )
 from scenelet.evaluation.history import Epoch, find_history
 from scenelet.evaluation.listening_page import listening_page
-from scenelet.evaluation.metrics import reliability
+from scenelet.evaluation.metrics import log_loss, reliability
 from scenelet.evaluation.report import LISTENING, REPORT, write_report
 from scenelet.evaluation.report_page import figure_files, report_page
 from scenelet.evaluation.subset import Subset, select_subset, select_unused, trained_cities, trained_split
+from scenelet.inference.calibration import apply_temperature, stored_calibration
 from scenelet.inference.classifier import Classifier, load
+from scenelet.inference.prediction import mean_probabilities
 from scenelet.inference.threshold import json_thresholds
 from scenelet.model.pretrained import model_path
 from scenelet.model.summary import describe
@@ -178,10 +182,26 @@ def _group_metrics(predictions: Sequence[ClipPrediction], classifier: Classifier
         **background_metrics(predictions, labels, thresholds, background),
         "detection": detection_curve(predictions, background),
         "reliability": reliability(targets, [prediction.probabilities for prediction in predictions]),
+        "calibration": _calibration(targets, predictions, classifier),
         "sure": {"thresholds": json_thresholds(thresholds), "clips": len(sure), "right": sum(sure)},
         "worst_groups": worst_groups(rows),
         "per_group": rows,
     }
+
+
+def _calibration(
+    targets: Sequence[int], predictions: Sequence[ClipPrediction], classifier: Classifier
+) -> dict[str, Any] | None:
+    """Return the model's temperature, and log loss and calibration error without it; None without a temperature."""
+    stored = stored_calibration(classifier.model.results)
+    if stored is None:
+        return None
+    before = [
+        mean_probabilities(apply_temperature(np.array(prediction.windows), 1 / stored.temperature)).tolist()
+        for prediction in predictions
+    ]
+    without = {"log_loss": log_loss(targets, before), "ece": reliability(targets, before)["ece"]}
+    return {"temperature": stored.temperature, "subset": stored.subset, "clips": stored.clips, "without": without}
 
 
 def _description(

@@ -197,7 +197,7 @@ def _results(dense: Reports, compressed: Reports, found: Mapping[str, Any]) -> d
         kind: {name: {key: report[key] for key in RESULT_KEYS} for name, report in reports.items()}
         for kind, reports in (("dense", dense), ("compressed", compressed))
     }
-    return results | found
+    return {**results, **found}
 
 
 def _found(dataset: Dataset, answers: Probabilities, calibration: Mapping[str, Any]) -> dict[str, Any]:
