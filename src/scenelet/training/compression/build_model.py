@@ -159,6 +159,7 @@ def _provenance(record: RunRecord, dataset: Dataset, masks: Masks, settings: Pru
         "data": table.describe(),
         "synthetic": table.synthetic,
         "tau_3_class": table.tau_3_class,
+        **({"multi_label": table.multi_label} if table.multi_label != "refuse" else {}),
         "split": config.split.model_dump(),
         "split_hash": split_hash(dataset.split),
         **_own_split_hash(dataset),
