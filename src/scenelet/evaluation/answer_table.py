@@ -75,8 +75,8 @@ def answer_table(table: ClipTable, predictions: Sequence[ClipPrediction], show_f
     columns = {
         "filename": [name for _, name in fitting],
         "label": [clip.label for clip, _ in fitting],
-        "start": [""] * len(fitting),
-        "end": [""] * len(fitting),
+        "start": ["" if clip.start is None else repr(clip.start) for clip, _ in fitting],
+        "end": ["" if clip.end is None else repr(clip.end) for clip, _ in fitting],
         "group": ["" if clip.group == clip.name else clip.group for clip, _ in fitting],
         "fold": [clip.fold or "" for clip, _ in fitting],
         "split": [clip.split or "" for clip, _ in fitting],
