@@ -97,6 +97,22 @@ def test_keyboard_controls_the_spectrogram(browser: Any, malicious: Any) -> None
         page.wait_for_function("(audio) => audio.dataset.played === 'yes'", arg=audio.element_handle())
 
 
+def test_linked_part_of_a_recording_begins_at_its_start(browser: Any, tmp_path: Path) -> None:
+    """A part from 2 to 4 s; the middle of its window of 1 s is at 2.5 s of the recording."""
+    classifier = Classifier(changed(tiny_model(), window=WindowConfig(seconds=1)), threads=1)
+    soundfile.write(tmp_path / "long.flac", np.random.default_rng(0).uniform(-0.2, 0.2, 5 * 8000), 8000)
+    clip = Clip(tmp_path / "long.flac", "long.flac@2-4", "indoor", "long.flac", start=2.0, end=4.0)
+    prediction = ClipPrediction.from_clip(clip, classifier.labels, (0.2, 0.6, 0.2), [[0.2, 0.6, 0.2], [0.3, 0.5, 0.2]])
+    html, _ = listening_page(classifier, [prediction], tmp_path / "listening.html", "m", 1, "link")
+    (tmp_path / "listening.html").write_text(html)
+    with opened(browser, (tmp_path / "listening.html").as_uri()) as page:
+        audio, plot = page.locator("audio"), page.locator(".plot").first
+        page.wait_for_function("(audio) => audio.readyState >= 1 && audio.currentTime > 0", arg=audio.element_handle())
+        assert audio.evaluate("(audio) => audio.currentTime") == pytest.approx(2, abs=0.01)
+        plot.click(position={"x": plot.bounding_box()["width"] / 2, "y": 20})
+        assert audio.evaluate("(audio) => audio.currentTime") == pytest.approx(2.5, abs=0.02)
+
+
 def test_click_on_repeated_sound_of_an_embedded_part(browser: Any, tmp_path: Path) -> None:
     """A recording of 31 s in windows of 1 s; each has half a second of sound, from 0.25 s on."""
     window = WindowConfig(seconds=1, pad_mode="repeat", min_sound_seconds=0.1)

@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from scenelet.cli.completion import splits
-from scenelet.cli.options import AudioDirOption, DataArgument, Format, FormatOption, ModelArgument, QuietOption
+from scenelet.cli.options import (
+    AudioDirOption,
+    DataArgument,
+    Format,
+    FormatOption,
+    ModelArgument,
+    MultiLabel,
+    QuietOption,
+)
 from scenelet.utils.console import print_message
 
 
@@ -36,6 +44,12 @@ def evaluate(
         bool, typer.Option("--include-unused", help="Also evaluate clips of unseen cities that are in no split.")
     ] = False,
     audio_dir: AudioDirOption = None,
+    multi_label: Annotated[
+        MultiLabel | None,
+        typer.Option(
+            help="Rows of several labels, or overlapping: refuse, skip or first (default: as in training)."
+        ),
+    ] = None,
     run: Annotated[Path | None, typer.Option(help="Run folder of the model, to add its training curves.")] = None,
     examples: Annotated[int, typer.Option(help="Errors, and unsure answers, on the listening page; 0: no page.")] = 12,
     audio: Annotated[Audio, typer.Option(help="Link to recordings, embed up to 30 s of each, or leave audio out.")] = (
@@ -62,6 +76,7 @@ def evaluate(
         run=run,
         examples=examples,
         audio=audio.value,
+        multi_label=None if multi_label is None else multi_label.value,
     )
     if format is Format.json:
         print(json.dumps(report, indent=2))

@@ -33,6 +33,14 @@ class RowFormat(StrEnum):
     csv = "csv"
 
 
+class MultiLabel(StrEnum):
+    """Treatment of sound with several labels, as in `scenelet.data.clips`."""
+
+    refuse = "refuse"
+    skip = "skip"
+    first = "first"
+
+
 class Engine(StrEnum):
     """Engines of bulk jobs, as in `scenelet.bulk.engines`."""
 
@@ -68,6 +76,10 @@ AudioDirOption = Annotated[
 ]
 Tau3ClassOption = Annotated[
     bool, typer.Option("--tau-3-class", help="Map the ten TAU scenes to indoor, outdoor, transportation.")
+]
+MultiLabelOption = Annotated[
+    MultiLabel,
+    typer.Option(help="Rows of several labels, and overlapping ones: refuse, skip them, or take the first label."),
 ]
 ChangeOption = Annotated[list[str] | None, change_option(SET_HELP)]
 RecipeOption = Annotated[

@@ -12,6 +12,8 @@ from scenelet.cli.options import (
     DataArgument,
     Format,
     FormatOption,
+    MultiLabel,
+    MultiLabelOption,
     QuietOption,
     RecipeOption,
     Tau3ClassOption,
@@ -37,6 +39,7 @@ def train(
     change: ChangeOption = None,
     audio_dir: AudioDirOption = None,
     tau_3_class: Tau3ClassOption = False,
+    multi_label: MultiLabelOption = MultiLabel.refuse,
     max_macs: Annotated[
         str | None,
         typer.Option(help=MAX_MACS_HELP),
@@ -77,7 +80,7 @@ def train(
             check_run_exists(path)
     if resume and is_begun(out) and not data.exists():
         raise DataError(f"{data}: no such file or folder; if the recordings of {out} have moved, give their new path")
-    table = load_table(data, audio_dir, tau_3_class)
+    table = load_table(data, audio_dir, tau_3_class, multi_label=multi_label.value)
     if config is not None:
         make_split(table, config.split)
     with suppress_messages(rank.is_worker), spinner("Loading PyTorch"):

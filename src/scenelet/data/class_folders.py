@@ -12,7 +12,7 @@ from scenelet.data.clips import SPLIT_NAMES, Clip, ClipTable, subsets_of_names
 from scenelet.data.labels import check_alike_labels, normalize
 from scenelet.data.tables import (
     OTHER_TABLES,
-    find_table,
+    find_tables,
     is_split_list,
     is_text,
     list_entries,
@@ -184,14 +184,14 @@ def _clip(root: Path, parts: Parts, level: int, **facts: str) -> Clip:
     """Return the clip of a recording whose class folder is the part at `level`."""
     name, deeper = "/".join(parts), parts[level + 1 : -1]
     group = normalize(deeper[0]) if deeper else name
-    return Clip(root / name, name, normalize(parts[level]), group, **facts)
+    return Clip(root / name, name, normalize(parts[level]), group, facts.get("fold"), facts.get("split"))
 
 
 def _table_hint(root: Path, other: str) -> str:
     """Return the advice to use the table of clips that lies next to the root, or else `other`."""
     with contextlib.suppress(DataError):
-        if found := find_table(root.absolute().parent):
-            return f"give the table {found}"
+        if found := find_tables(root.absolute().parent):
+            return f"give the table {found[0]}" if len(found) == 1 else f"give {found[0].parent}"
     return other
 
 

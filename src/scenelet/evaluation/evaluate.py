@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from scenelet.data.clips import Clip, ClipTable
+from scenelet.data.clips import MULTI_LABELS, Clip, ClipTable, MultiLabel
 from scenelet.data.load import load_table
 from scenelet.data.tau import is_tau_root
 from scenelet.errors import DataError, UsageError, did_you_mean
@@ -40,6 +40,7 @@ def evaluate(
     run: Path | None = None,
     examples: int = EXAMPLES,
     audio: AudioChoice = "link",
+    multi_label: MultiLabel | None = None,
 ) -> dict[str, Any]:
     """Predict every clip of a subset and compare the predictions with the labels.
 
@@ -55,6 +56,7 @@ def evaluate(
         run: folder of the model's run, for the training curves; None: the folder of the model file, if it is that run.
         examples: maximum number of mistakes, and of least certain answers, on the listening page; 0 writes no page.
         audio: link the page to the recordings ("link"), embed them ("embed"), or leave out the audio ("none").
+        multi_label: what to do with sound of several labels, as in `load_table`; None: as in the model's training.
 
     Returns:
         The content of `report.json`.
@@ -69,7 +71,10 @@ def evaluate(
     history = find_history(run, classifier.model, model_path(model)) if out is not None else []
     provenance = classifier.model.provenance
     tau_3_class = bool(provenance.get("tau_3_class", False)) and is_tau_root(data)
-    table = load_table(data, audio_dir, tau_3_class, min_classes=1)  # one class is enough to count false alarms
+    trained = provenance.get("multi_label")
+    multi_label = multi_label or next((each for each in MULTI_LABELS if each == trained), "refuse")
+    # one class is enough to count false alarms
+    table = load_table(data, audio_dir, tau_3_class, min_classes=1, multi_label=multi_label)
     print_message(table.describe())
     subset = select_subset(table, split, fold, provenance)
     training_cities = trained_cities(provenance)
@@ -108,7 +113,7 @@ def _check_labels(data: Path, clips: Sequence[Clip], labels: tuple[str, ...]) ->
 
 def _predict(classifier: Classifier, clips: Sequence[Clip]) -> list[ClipPrediction]:
     """Predict every clip. One error names all recordings that cannot be read."""
-    with contextlib.closing(track([clip.path for clip in clips], "Evaluating", len(clips))) as paths:
+    with contextlib.closing(track([clip.recording for clip in clips], "Evaluating", len(clips))) as paths:
         return [
             ClipPrediction.from_clip(
                 clip, classifier.labels, tuple(prediction.probabilities.values()), prediction.windows.tolist()

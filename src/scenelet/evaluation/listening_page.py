@@ -123,7 +123,6 @@ def _entry(
     audio: AudioChoice,
 ) -> dict[str, Any]:
     """Collect the template's values for one clip."""
-    assert prediction.path is not None
     labels, config = classifier.labels, classifier.model.window
     answer, truth = labels.index(prediction.predicted), labels.index(prediction.label)
     rate = classifier.model.features.sample_rate
@@ -135,7 +134,7 @@ def _entry(
         shown[-1] = truth
     length = (count - 1) * hop + config.seconds  # an upper bound, since the last window may be padded
     begin = max(0.0, min(strongest * hop, length - EMBED_SECONDS))
-    source = player_source(prediction.path, page, audio, begin)
+    source = player_source(prediction.recording, page, audio, begin)
     return {
         "anchor": f"clip-{index + 1}",
         "clip": prediction,
@@ -147,7 +146,7 @@ def _entry(
         "count": count,
         "windows": [
             window | {"played": _is_played(window, source)}
-            for window in spectrogram_windows(classifier, prediction.path, windows, answer, max_levels)
+            for window in spectrogram_windows(classifier, prediction.recording, windows, answer, max_levels)
         ],
         "over_time": _over_time(prediction, answer, truth) if count > 1 else None,
         "seconds": length,

@@ -3,7 +3,6 @@
 import base64
 import itertools
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from scenelet.audio.display import hz_to_row, levels, shown_range
+from scenelet.audio.io import AudioSource
 from scenelet.audio.log_mel import Features
 from scenelet.audio.windows import sound_span, windows
 from scenelet.config import FeatureConfig
@@ -27,13 +27,13 @@ Span = tuple[float, float]
 
 
 def spectrogram_windows(
-    classifier: Classifier, path: Path, indices: Sequence[int], answer: int, max_levels: int
+    classifier: Classifier, recording: AudioSource, indices: Sequence[int], answer: int, max_levels: int
 ) -> Iterator[dict[str, Any]]:
     """Yield some windows of a recording, in the order of time, as values for the listening page's template.
 
     Args:
         classifier: the model.
-        path: the recording.
+        recording: the recording, or a part of one.
         indices: indices of the windows.
         answer: index of the label that the occlusion map explains.
         max_levels: maximum number of levels per window; neighbors are averaged in larger spectrograms.
@@ -42,7 +42,7 @@ def spectrogram_windows(
         AudioError: the recording cannot be read.
     """
     features, window = classifier.model.features, classifier.model.window
-    all_windows = zip(classifier.log_mel_windows(path), _spans(classifier, path), strict=False)
+    all_windows = zip(classifier.log_mel_windows(recording), _spans(classifier, recording), strict=False)
     wanted = [(i, *found) for i, found in enumerate(itertools.islice(all_windows, max(indices) + 1)) if i in indices]
     floor, top = shown_range([log_mel for _, log_mel, _ in wanted], features.top_db)
     for index, log_mel, span in wanted:
@@ -71,14 +71,14 @@ def spectrogram_windows(
         }
 
 
-def _spans(classifier: Classifier, path: Path) -> Iterator[Span]:
+def _spans(classifier: Classifier, recording: AudioSource) -> Iterator[Span]:
     """Yield begin and length of the sound in each window, in s, before silent ends are filled with repeated sound."""
     features, window = classifier.model.features, classifier.model.window
     if window.pad_mode == "zeros":
         yield from itertools.repeat((0.0, window.seconds))  # endless
     min_samples = window.min_sound_samples(features.sample_rate)
     zero_padded = window.model_copy(update={"pad_mode": "zeros"})
-    for samples in windows(path, features, zero_padded):
+    for samples in windows(recording, features, zero_padded):
         first, last = sound_span(samples, window.silence_threshold_db, min_samples)
         yield first / features.sample_rate, (last - first) / features.sample_rate
 

@@ -54,6 +54,7 @@ class Dataset:
             path=table.path.resolve(),
             audio_dir=None if table.audio_dir is None else table.audio_dir.resolve(),
             tau_3_class=table.tau_3_class,
+            multi_label=table.multi_label,
             description=table.describe(),
             synthetic=table.synthetic,
             license=table.license,
@@ -156,7 +157,7 @@ def _print_description(table: ClipTable, split: Split, config: RunConfig) -> Non
             f"warning: the test has {pluralize(len(split.test), 'clip')}, and one is worth up to {worth:.1f} points of"
             " macro accuracy; record more, as so few say little"
         )
-    if all(clip.group == clip.name for clip in table.clips) and (split.validation or split.test):
+    if all(clip.group == clip.recording_name for clip in table.clips) and (split.validation or split.test):
         print_message(
             "warning: the data names no groups; clips of one location may be in training and in test, and flatter the"
             " accuracy"

@@ -151,6 +151,7 @@ def _provenance(record: RunRecord, dataset: Dataset, masks: Masks, settings: Pru
         "data": table.describe(),
         "synthetic": table.synthetic,
         "tau_3_class": table.tau_3_class,
+        **({"multi_label": table.multi_label} if table.multi_label != "refuse" else {}),
         "split": config.split.model_dump(),
         "split_hash": split_hash(dataset.split),
         "train_cities": sorted({clip.city for clip in dataset.split.train if clip.city is not None}),
