@@ -48,7 +48,7 @@ def page(request: pytest.FixtureRequest, malicious: object) -> Reader:
 
 
 def test_pages_escape_every_name(page: Reader, malicious: object) -> None:
-    assert page.tags.count("script") <= 1
+    assert page.tags.count("script") in (0, 2)  # the listening page: its table and its code
     assert "img" not in page.tags
     assert page.handlers == []
     shown = [clip for i, clip in enumerate(malicious.predictions) if i in malicious.anchors]
