@@ -17,7 +17,7 @@ from scenelet.audio.windows import windows_of_array
 from scenelet.config import WindowConfig
 from scenelet.errors import AudioError, ModelFileError, UsageError
 from scenelet.inference.classifier import Classifier, load
-from scenelet.inference.prediction import mean_probabilities
+from scenelet.inference.prediction import WindowPrediction, mean_probabilities
 from scenelet.model.file import write_model
 from scenelet.model.pretrained import model_path
 
@@ -149,7 +149,8 @@ def test_classifier_with_callers_has_one_thread_per_call(threads: int, callers: 
 @pytest.mark.parametrize(("below", "unsure"), [(0.0, False), (1.0, True)])
 def test_combine_windows_is_unsure_below_threshold(below: float, unsure: bool) -> None:
     classifier = Classifier(changed(tiny_model(), results={"threshold": {"probability": below}}), threads=1)
-    assert classifier.combine_windows(np.float32([[0.5, 0.25, 0.25], [0.6, 0.2, 0.2]])).unsure == unsure
+    rows = np.float32([[0.5, 0.25, 0.25], [0.6, 0.2, 0.2]])
+    assert classifier.combine_windows([WindowPrediction(row) for row in rows]).unsure == unsure
 
 
 @pytest.mark.parametrize(
@@ -169,7 +170,7 @@ def test_combine_windows_uses_the_threshold_of_the_answer() -> None:
     stored = {"probabilities": {"indoor": 0.9, "transportation": None}, "false_alarms_per_hour": 1, "hours": 2}
     classifier = Classifier(changed(tiny_model(), results={"label_thresholds": stored}), threads=1)
     rows = np.float32([[0.8, 0.2, 0], [0.4, 0.6, 0], [0, 0, 1]])
-    assert [classifier.combine_windows(row[None]).unsure for row in rows] == [True, False, True]
+    assert [classifier.combine_windows([WindowPrediction(row)]).unsure for row in rows] == [True, False, True]
 
 
 def test_predict_proba_averages_overlapping_windows(classifier: Classifier) -> None:

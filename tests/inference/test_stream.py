@@ -30,8 +30,8 @@ def test_stream_agrees_with_windows_of_its_hop(rng: np.random.Generator, rate: i
     cuts = windows_of_array(samples, rate, classifier.model.features, window)
     expected = [classifier.predict_window(cut) for cut in cuts]
     assert len(predictions) == len(expected)
-    for prediction, probabilities in zip(predictions, expected, strict=True):
-        assert prediction.probabilities.tolist() == probabilities.tolist()
+    for prediction, window in zip(predictions, expected, strict=True):
+        assert prediction.probabilities.tolist() == window.probabilities.tolist()
 
 
 def test_stream_of_real_sound_agrees_with_predict_proba(tau: Path) -> None:
