@@ -50,7 +50,7 @@ def make_report(predictions: list[ClipPrediction], labels: tuple[str, ...]) -> d
     return {
         **subset_metrics(predictions, labels),
         **city_metrics(predictions, [], ["oslo"], labels),
-        "sure": {"thresholds": [0.5] * len(labels), "clips": len(predictions), "right": 3},
+        "sure": {"thresholds": [0.5] * len(labels), "min_similarity": None, "clips": len(predictions), "right": 3},
         "reliability": reliability(targets, [prediction.probabilities for prediction in predictions]),
         "worst_groups": worst_groups(rows),
         "per_group": rows,

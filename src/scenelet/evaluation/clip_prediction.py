@@ -14,7 +14,7 @@ from scenelet.data.clips import Clip
 class ClipPrediction:
     """A labeled clip and a model's prediction for it.
 
-    A pydantic model that holds clip predictions reads and writes them as JSON, without `path` and `windows`.
+    A pydantic model that holds clip predictions reads and writes them as JSON, without `path`, `windows` and `unsure`.
 
     >>> clip = Clip(Path("a.wav"), "a.wav", label="rain", group="garden")
     >>> prediction = ClipPrediction.from_clip(clip, ["rain", "sea"], [0.4, 0.6])
@@ -31,6 +31,7 @@ class ClipPrediction:
     fold: str | None = None  # of the data's own cross-validation
     path: Annotated[Path | None, Field(exclude=True)] = None
     windows: Annotated[tuple[tuple[float, ...], ...], Field(exclude=True)] = ()  # (windows, classes) probabilities
+    unsure: Annotated[bool, Field(exclude=True)] = False  # as in `scenelet.inference.prediction.Prediction`
 
     @classmethod
     def from_clip(
@@ -39,13 +40,13 @@ class ClipPrediction:
         labels: Sequence[str],
         probabilities: Sequence[float],
         windows: Sequence[Sequence[float]] = (),
+        unsure: bool = False,
     ) -> "ClipPrediction":
         """Join a clip with its probabilities; the first of the highest ones gives the predicted class."""
         best = max(range(len(labels)), key=probabilities.__getitem__)
         own = {name: getattr(clip, name) for name in ("name", "label", "group", "city", "fold", "path")}
-        return cls(
-            predicted=labels[best], probabilities=tuple(probabilities), windows=tuple(map(tuple, windows)), **own
-        )
+        rows = tuple(map(tuple, windows))
+        return cls(predicted=labels[best], probabilities=tuple(probabilities), windows=rows, unsure=unsure, **own)
 
     @property
     def is_correct(self) -> bool:
