@@ -15,7 +15,15 @@ def _tables() -> list[bytes]:
     head = b"filename,label,fold,group,split,city,source,license\n"
     rows = [b"a.wav,x,1,g,train,oslo,made here,CC0\n", b'"b, c.wav",y,2,h,test,rome,made,CC-BY\n']
     tabs = (head + b"".join(rows[:1])).replace(b",", b"\t") + b"c.wav\ty\t12\t\t\t\t\t\n"
-    return [head + b"".join(rows), tabs, b"\xef\xbb\xbffilename;label\r\na.wav;x\r\nb.wav;y\r\n\r\n"]
+    audacity = b"0.5\t1.25\tx\n\\\t100.0\t900.5\n1,5\t2\ty\n"
+    raven = b"Selection\tView\tBegin Time (s)\tEnd Time (s)\tBegin File\tFile Offset (s)\tAnnotation\n"
+    raven += b"1\tWaveform 1\t0.5\t1\ta.wav\t0.5\tx\n1\tSpectrogram 1\t0.5\t1\ta.wav\t0.5\tx\n"
+    raven += b"2\tWaveform 1\t9\t10\tb.wav\t1\ty\n"
+    audioset = b"# Segments csv\n# YTID, start_seconds, end_seconds, positive_labels\n"
+    audioset += b'-a_1, 30.000, 40.000, "/m/1"\nb, 0.000, 10.000, "/m/2"\n'
+    times = b"filename,label,start,end\na.wav,x,0.5,1.5\na.wav,y,2,3\nb.wav,y,,\n"
+    bom = b"\xef\xbb\xbffilename;label\r\na.wav;x\r\nb.wav;y\r\n\r\n"
+    return [head + b"".join(rows), tabs, bom, times, audacity, raven, audioset]
 
 
 def _tau() -> list[bytes]:

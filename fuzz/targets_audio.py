@@ -8,6 +8,7 @@ from scenelet.audio.io import blocks, info
 from scenelet.audio.pcm import SAMPLE_FORMATS, PcmFormat, read_stream
 from scenelet.audio.wav import read_wav_header
 from scenelet.errors import DecoderError
+from scenelet.timeline.recording_time import times_in_header
 
 MAX_SECONDS = 60.0
 
@@ -43,6 +44,7 @@ def recording(data: bytes) -> str:
             raise FindingError(str(error)) from error
 
     notes: list[str] = []
+    times_in_header(io.BytesIO(data))  # never an error
     outcome(lambda: find_stream(io.BytesIO(data)))  # in this process, where coverage and exceptions are seen
     return outcome(guarded)
 

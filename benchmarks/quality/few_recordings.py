@@ -214,8 +214,8 @@ def print_summary(summary: dict[str, Any]) -> None:
         difference = interval_text(row["difference"], 1, 100, sign=True) if "difference" in row else ""
         p = f"{row['p']:.4f}" if "p" in row else ""
         print(
-            f"| {row['clips_per_class']} | {row['method']} | {interval_text(row['macro_accuracy'], 1, 100)} | {difference}"
-            f" | {p} | {draws[0]:.1f} to {draws[-1]:.1f} of {len(draws)} | {row['minutes']:.1f} |"
+            f"| {row['clips_per_class']} | {row['method']} | {interval_text(row['macro_accuracy'], 1, 100)}"
+            f" | {difference} | {p} | {draws[0]:.1f} to {draws[-1]:.1f} of {len(draws)} | {row['minutes']:.1f} |"
         )
 
 

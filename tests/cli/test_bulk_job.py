@@ -4,12 +4,14 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pyarrow import dataset
 
 from helpers.archives import Archive, make_archive
 from helpers.tiny_model import tiny_model
 from scenelet.cli import main
+from scenelet.inference.classifier import load
 from scenelet.model.file import write_model
 
 
@@ -70,6 +72,25 @@ def test_extract_writes_features_of_model_or_recipe(
     code, out, _ = run(capsys, monkeypatch, *words, str(tmp_path / "b"), *settings)
     assert code == 0
     assert dataset.dataset(tmp_path / "b").schema.metadata[b"shape"].startswith(b"2x64x")
+
+
+def test_extract_writes_embeddings(capsys, monkeypatch, tmp_path: Path, archive: Archive, model: str) -> None:
+    words = ["extract", str(archive.manifest), "--workers", "1", "--embeddings", "--out"]
+    code, out, _ = run(capsys, monkeypatch, *words, str(tmp_path / "a"), "--model", "esc10")
+    assert code == 0
+    assert out.startswith("12 inputs, ")
+    rows = dataset.dataset(tmp_path / "a").to_table().to_pylist()
+    classifier = load("esc10", threads=1)
+    for index, name in sorted({(row["index"], row["input"]) for row in rows if row["error"] is None}):
+        own = [row["embedding"] for row in rows if row["index"] == index]
+        assert np.array_equal(np.float32(own), classifier.embeddings(archive.manifest.parent / name))
+    assert all(row["embedding"] is None for row in rows if row["error"] is not None)
+    code, _, err = run(capsys, monkeypatch, *words, str(tmp_path / "b"))
+    assert (code, err) == (2, "error: --embeddings are those of a network; name its file with --model\n")
+    assert not (tmp_path / "b").exists()
+    code, out, _ = run(capsys, monkeypatch, *words, str(tmp_path / "b"), "--model", model)
+    assert code == 0
+    assert out.startswith("12 inputs, ")
 
 
 @pytest.mark.parametrize(

@@ -18,12 +18,15 @@ def test_compress_prints_size_accuracies_and_threshold(
     assert command("train", tone_set, "--out", run, "--fold", "1", *options)[0] == 0
     code, printed, _ = command("compress", run, "--out", out, "--sparsity", "0.5", "--dtype", "int8")
     assert code == 0
-    size, accuracies, path, threshold = printed.splitlines()
+    size, accuracies, path, calibration, threshold = printed.splitlines()
     assert size.startswith(f"{out}: {out.stat().st_size:,} bytes, weights in int8, 50.")
     numbers = r"macro accuracy \d+\.\d % before, \d+\.\d % after, on 8 clips; one clip is 12\.5 points on average"
     assert re.fullmatch(f"test: {numbers}", accuracies)
     assert "cached features in fp16" in path
-    stored = read_model(out).results["threshold"]
+    results = read_model(out).results
+    stored, temperature = results["threshold"], results["calibration"]["temperature"]
+    start = f"calibrated on the 8 clips of the test split: temperature {temperature:.2f}; log loss "
+    assert calibration.startswith(start)
     assert threshold.startswith("unsure below ")
     assert "sure clips are too few to prove that, 59 are needed" in threshold
     assert f"on {stored['clips']} clips of the test split; " in threshold

@@ -12,10 +12,10 @@ import soundfile
 
 from helpers.tiny_model import changed, tiny_model
 from scenelet.inference.classifier import load
-from scenelet.model.file import write_model
+from scenelet.model.file import read_model, write_model
 
 Command = Callable[..., tuple[int, str, str]]
-FIGURES = {"confusion.svg", "classes.svg", "reliability.svg"}
+FIGURES = {"confusion.svg", "classes.svg", "reliability.svg", "detection.svg"}
 DATA = {"report.json", "predictions.csv", "predictions.json"}
 OTHERS = {"report.html", "listening.html"}
 
@@ -123,3 +123,60 @@ def test_evaluate_malicious_names_are_escaped(command: Command, model: Path, pla
     assert 'src="../places/indoor/50%2541%20%231%20%22%3Cb%3E%22.wav"' in text
     assert "<b>&#34;" not in text
     assert "50%41 #1 &#34;&lt;b&gt;&#34;.wav" in text
+
+
+@pytest.fixture
+def night(tmp_path: Path, rng: np.random.Generator) -> Path:
+    """A folder with a recording of 2 s of noise."""
+    (tmp_path / "night").mkdir()
+    soundfile.write(tmp_path / "night" / "1.wav", 0.1 * rng.standard_normal(16000), 8000)
+    return tmp_path / "night"
+
+
+def test_evaluate_counts_false_alarms_and_stores_thresholds(
+    command: Command, model: Path, places: Path, night: Path, tmp_path: Path
+) -> None:
+    weights = {name: array.tobytes() for name, array in read_model(model).arrays.items()}
+    options = ["--background", night, "--target-per-hour", "2.5", "--store", "--out", tmp_path / "report"]
+    code, out, err = command("evaluate", model, places, *options)
+    assert code == 0
+    assert "1 recording of background, 0.00 h: " in out
+    assert "too few for a target of 2.5 false alarms per hour" in err
+    assert f"written: the thresholds of the labels, into {model}" in err
+    report = json.loads((tmp_path / "report" / "report.json").read_text())["false_alarms"]
+    stored = read_model(model)
+    after = {label: own["after"]["threshold"] for label, own in report["per_label"].items()}
+    assert stored.results["label_thresholds"]["probabilities"] == after
+    assert {name: array.tobytes() for name, array in stored.arrays.items()} == weights
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert (tmp_path / "report" / "alarms.svg").read_text() in page
+    assert "1 recording of background, 0.00 h: " in page
+    assert command("evaluate", model, places, "--out", tmp_path / "report")[0] == 0
+    assert not (tmp_path / "report" / "alarms.svg").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--store"], "--store needs recordings of none of the classes"),
+        (["--target-per-hour", "1"], "--target-per-hour needs recordings of none of the classes"),
+        (["--background", "none"], "--background none: no such file or folder"),
+        (["--background", ".", "--target-per-hour", "0"], "--target-per-hour 0: give a rate above 0"),
+        (["--background", ".", "--target-per-hour", "nan"], "--target-per-hour nan: give a rate above 0"),
+    ],
+)
+def test_evaluate_refuses_wrong_options_on_false_alarms(
+    command: Command, model: Path, places: Path, options: list[str], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(places)
+    before = model.read_bytes()
+    code, out, err = command("evaluate", model, places, *options)
+    assert (code, out) == (2, "")
+    assert words in err
+    assert model.read_bytes() == before
+
+
+def test_evaluate_does_not_store_in_a_built_in_model(command: Command, places: Path, night: Path) -> None:
+    code, _, err = command("evaluate", "esc10", places, "--background", night, "--store")
+    assert code == 2
+    assert "--store: esc10 is a built-in model; copy" in err

@@ -44,6 +44,56 @@ def test_train_resume_of_a_finished_run_is_one_sentence(
     assert "give their new path" in err
 
 
+def test_train_from_a_built_in_model(command: Command, tone_set: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    code, out, err = command("train", tone_set, "--out", run, "--fold", "1", "--from", "esc10", "--set", "seed=3")
+    assert code == 0, err
+    assert "from esc10: all layers but the last, frozen, with a new last layer" in err
+    assert "last layer fitted to 16 clips, with an L2 penalty of " in err
+    assert "macro accuracy" in out
+    record = read_record(run)
+    assert record.source is not None
+    assert (record.source.path, record.config.features.n_mels, record.config.seed) == ("esc10", 64, 3)
+    assert command("compress", run, "--out", tmp_path / "m.scn")[0] == 0
+    code, out, _ = command("info", tmp_path / "m.scn")
+    assert "started from        esc10, frozen" in out
+
+
+def test_train_on_few_clips_starts_from_the_default_source(
+    command: Command, tone_set: Path, changes: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scenelet.training.source.DEFAULT_SOURCE", "esc10")
+    code, _, err = command("train", tone_set, "--out", tmp_path / "run", "--fold", "1")
+    assert code == 0
+    assert "from esc10: all layers but the last, frozen" in err
+    for number, options in enumerate((["--from", "none", *changes], changes)):
+        code, _, err = command("train", tone_set, "--out", tmp_path / str(number), "--fold", "1", *options)
+        assert code == 0
+        assert read_record(tmp_path / str(number)).source is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--from", "default"], "default: no such file, and no built-in model has this name; give a .scn file"),
+        (["--from", "TABLE"], "tones.csv: "),
+        (["--from", "esc10", "--set", "network.width=8"], "network.width: 8 contradicts --from esc10"),
+        (["--from", "esc10", "--max-macs", "2M"], "choose the network, and --from has one"),
+        (["--set", "transfer.freeze=true"], "there are no trained weights to freeze; name some with --from"),
+        (["--set", "transfer.freeze=maybe"], "it must be one of auto, true, false"),
+    ],
+)
+def test_train_from_an_unusable_source_is_one_sentence(
+    command: Command, tone_set: Path, tmp_path: Path, options: list[str], message: str
+) -> None:
+    words = [str(tone_set) if word == "TABLE" else word for word in options]
+    code, _, err = command("train", tone_set, "--out", tmp_path / "run", "--quiet", *words)
+    assert code in (1, 2)
+    assert message in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("fold", ['a"b', r"A\1"])
 def test_train_takes_the_name_of_a_fold_as_it_is(
     command: Command, tone_set: Path, changes: list[str], tmp_path: Path, fold: str

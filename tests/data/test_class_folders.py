@@ -189,9 +189,12 @@ class TestLoadClassFolders:
             load_table(touch("dog/a.wav", f"{name}/b.wav", "rain/c.wav"))
 
     def test_background_noise_is_noted(self, touch: Touch, capsys: pytest.CaptureFixture[str]) -> None:
-        root = touch("yes/a.wav", "no/b.wav", "_background_noise_/c.wav")
+        load_table(touch("yes/a.wav", "_background_noise_/c.wav"))  # the default of data.background names it
+        assert "is taken as a class" not in capsys.readouterr().err
+        root = touch("yes/a.wav", "no/b.wav", "_noise_/c.wav")
         load_table(root)
-        assert f"{root / '_background_noise_'} is taken as a class; move it elsewhere" in capsys.readouterr().err
+        note = "is taken as a class; if its recordings are none of the other classes, set data.background=_noise_"
+        assert f"{root / '_noise_'} {note}" in capsys.readouterr().err
 
     def test_single_class_names_the_other_files(self, touch: Touch) -> None:
         with pytest.raises(DataError, match=r"every clip has the label 'audio' \(project\.json\)"):

@@ -45,6 +45,11 @@ def test_read_rows_accepts_what_spreadsheets_write(table: Path) -> None:
         read_rows(table)
 
 
+def test_read_rows_takes_back_the_apostrophe_before_formulas(table: Path) -> None:
+    table.write_text("name,note\n'=1+1.wav,'-rain\n't,'-0.5\n")
+    assert [list(row.values.values()) for row in read_rows(table)] == [["=1+1.wav", "-rain"], ["'t", "'-0.5"]]
+
+
 def test_read_rows_of_a_gzipped_table(table: Path) -> None:
     path = table.with_name("table.csv.gz")
     path.write_bytes(gzip.compress(b"name\na\n"))

@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from scenelet.data.labels import check_alike_labels, check_single_labels
+from scenelet.data.labels import check_alike_labels, single_labels
 from scenelet.errors import DataError
 
 TABLE = Path("clips.csv")
 
 
 def _check(*labels: str, column: str = "label") -> str:
-    return check_single_labels(TABLE, column, labels, range(2, 2 + len(labels)))
+    kept, note = single_labels(TABLE, column, labels, range(2, 2 + len(labels)))
+    assert kept == list(labels)
+    return note
 
 
 @pytest.mark.parametrize(
@@ -22,13 +24,13 @@ def _check(*labels: str, column: str = "label") -> str:
         *("#N/A", "#REF!", "#NAME?", "#VALUE!", "#DIV/0!", "undefined"),
     ],
 )
-def test_check_single_labels_missing_value_is_refused(missing: str) -> None:
+def test_single_labels_missing_value_is_refused(missing: str) -> None:
     words = f"clips.csv, lines 3, 4: the label '{missing}' is a missing value; fill it in or delete the rows"
     with pytest.raises(DataError, match=re.escape(words)):
         _check("rain", missing, missing)
 
 
-def test_check_single_labels_none_can_be_a_class() -> None:
+def test_single_labels_none_can_be_a_class() -> None:
     assert _check("rain", "nano", "C#", "24/7") == ""
     assert _check("rain", "none") == "clips.csv: 'none' is taken as one class"
 
@@ -47,16 +49,16 @@ def test_check_single_labels_none_can_be_a_class() -> None:
         (["rain|wind", "sea"], "line 2: 'rain|wind' is several labels"),
     ],
 )
-def test_check_single_labels_several_in_a_cell_are_refused(labels: list[str], words: str) -> None:
+def test_single_labels_several_in_a_cell_are_refused(labels: list[str], words: str) -> None:
     with pytest.raises(DataError, match=re.escape(words)):
         _check(*labels)
 
 
-def test_check_single_labels_composed_of_other_labels_is_noted() -> None:
+def test_single_labels_composed_of_other_labels_is_noted() -> None:
     assert _check("sea", "lion", "sea lion", "AC/DC") == "clips.csv: 'sea lion' is taken as one class"
 
 
-def test_check_single_labels_comma_of_one_label_is_noted() -> None:
+def test_single_labels_comma_of_one_label_is_noted() -> None:
     labels = ("rain", "Dog, small", "1,000 Hz")
     assert _check(*labels) == "clips.csv: 'Dog, small', '1,000 Hz' is taken as one class"
     with pytest.raises(DataError, match="'Dog, small' is several labels"):

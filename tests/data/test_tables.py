@@ -110,7 +110,11 @@ class TestLoadTableOfCsv:
             ("filename,label\na.wav,x,1\nb.wav,y\n", r"line 2: has 3 fields where the header has 2"),
             ("filename,label\n,x\nb.wav,y\n", r"line 2: the filename is empty"),
             ("filename,label\na.wav,x\nb.wav,\n", r"line 3: b.wav has no label"),
-            (GOOD + "./a.wav,y\n", "a.wav: listed more than once; keep one row each, with one class"),
+            (GOOD + "./a.wav,x\n", "a.wav: listed more than once; keep one row each, with one class"),
+            (
+                GOOD + "./a.wav,y\n",
+                r"lines 2 and 4: a.wav is 'x' and 'y' at the same time \(2 such rows\)",
+            ),
             ("filename,label\na.wav,x\nb.wav,x\n", r"every clip has the label 'x'"),
             (
                 "filename,label,split\na.wav,x,trian\nb.wav,y,test\n",
@@ -219,7 +223,10 @@ class TestFindTable:
             ("monday/a.wav,x\ntuesday/b.wav,y\n", "its first line is not a header"),
             ("file_name,caption\nmonday/a.wav,a dog\n", "its columns are file_name, caption"),
             ("filename,x,y\nmonday/a.wav,1,0\n", "one column of 0 and 1 per class"),
-            ("Selection\tBegin Time (s)\tEnd Time (s)\n1\t0.4\t0.9\n", "labels parts of recordings; segments are"),
+            (
+                "Selection\tBegin Time (s)\tEnd Time (s)\n1\t0.4\t0.9\n",
+                "name the column of classes Annotation",
+            ),
         ],
         ids=["columns", "no header", "no classes", "one-hot", "Raven"],
     )

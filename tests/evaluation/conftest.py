@@ -11,7 +11,7 @@ import soundfile
 
 from helpers.example_report import make_report
 from helpers.tiny_model import changed, tiny_model
-from scenelet.data.clips import Clip
+from scenelet.data.clips import Clip, ClipTable
 from scenelet.evaluation.clip_prediction import ClipPrediction
 from scenelet.evaluation.history import Epoch
 from scenelet.evaluation.listening_page import listening_page
@@ -53,7 +53,7 @@ def malicious(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     write_model(model, root / "m.scn")
     classifier = Classifier(model, threads=1)
     rng = np.random.default_rng(5)
-    predictions = []
+    clips, predictions = [], []
     for i, name in enumerate(NAMES):
         path = root / "recordings #1" / name
         with path.open("wb") as file:  # as a file object, since libsndfile takes only UTF-8 names
@@ -64,13 +64,17 @@ def malicious(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
             soundfile.write(file, samples, 8000, format={".ogg": "OGG", ".flac": "FLAC"}.get(path.suffix, "WAV"))
         prediction = classifier.predict(path)
         clip = Clip(path, name, LABELS[i % 3], f"group {name}", city=f"city {name}")
+        clips.append(clip)
         probabilities = tuple(prediction.probabilities.values())
         predictions.append(ClipPrediction.from_clip(clip, LABELS, probabilities, prediction.windows.tolist()))
     report = make_report(predictions, LABELS) | {"warning": LABELS[0], "model": f"<b>{NAMES[1]}</b>"}
     history = [Epoch(epoch=k, loss=2 / k, rate=1e-3, validation_log_loss=1 / k) for k in range(1, 9)]
     out = root / "out"
     figures = figure_files(report, history)
-    listening, anchors = listening_page(classifier, predictions, out / "listening.html", NAMES[1], len(NAMES), "link")
+    table = ClipTable(root / "recordings #1", "folders", tuple(clips))
+    listening, anchors = listening_page(
+        classifier, predictions, table, out / "listening.html", NAMES[1], len(NAMES), "link"
+    )
     page = report_page(report, figures, describe(root / "m.scn"), predictions, history, anchors)
     pages = figures | {"report.html": page, "listening.html": listening}
     write_report(out, report, predictions, LABELS, pages=pages)

@@ -2,35 +2,12 @@
 
 import base64
 import io
-import os
-import urllib.parse
 from pathlib import Path
 
 import numpy as np
-import pytest
 import soundfile
 
-from scenelet.evaluation.clip_audio import EMBED_SECONDS, player_source, relative_url
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("a.wav", "../data/a.wav"),
-        ("50%41 #1?.wav", "../data/50%2541%20%231%3F.wav"),
-        ('new\nline".wav', "../data/new%0Aline%22.wav"),
-        (os.fsdecode(b"\xff.wav"), "../data/%FF.wav"),
-        ("\u00fc.wav", "../data/%C3%BC.wav"),
-    ],
-)
-def test_relative_url_is_percent_encoded(tmp_path: Path, name: str, expected: str) -> None:
-    found = relative_url(tmp_path / "data" / name, tmp_path / "out")
-    assert found == expected
-    assert urllib.parse.unquote_to_bytes(found) == b"../data/" + os.fsencode(name)
-
-
-def test_relative_url_in_the_same_folder_has_no_scheme(tmp_path: Path) -> None:
-    assert relative_url(tmp_path / "http:x.wav", tmp_path) == "http%3Ax.wav"
+from scenelet.evaluation.clip_audio import EMBED_SECONDS, player_source
 
 
 def test_player_source_without_audio_has_no_url(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from scenelet.errors import AudioError, DataError, SceneletError, UsageError
 from scenelet.evaluation.evaluate import evaluate
 from scenelet.inference.classifier import load
 from scenelet.model.file import read_model, write_model
+from scenelet.training.compression.calibration import scale_logits
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +113,33 @@ def test_evaluate_survives_a_foreign_files_provenance(tmp_path: Path, tone_set: 
     report = evaluate(str(path), tmp_path / "clips.csv", tmp_path / "report", audio_dir=tone_set.parent)
     assert report["split"] == "all"
     assert (tmp_path / "report" / "report.html").exists()
+
+
+def test_evaluate_undoes_the_temperature(model: str, tone_set: Path, tmp_path: Path) -> None:
+    effect = {"log_loss": 0.2, "ece": 0.1}
+    stored = {"temperature": 1.7, "subset": "test", "clips": 9, "before": effect, "after": effect}
+    plain = read_model(Path(model))
+    write_model(changed(scale_logits(plain, 1.7), results={"calibration": stored}), tmp_path / "m.scn")
+    before, after = (evaluate(str(path), tone_set, split="all") for path in (model, tmp_path / "m.scn"))
+    assert before["calibration"] is None
+    assert after["calibration"].pop("without") == {
+        "log_loss": pytest.approx(before["log_loss"], abs=1e-5),
+        "ece": pytest.approx(before["reliability"]["ece"], abs=1e-5),
+    }
+    assert after["calibration"] == {"temperature": 1.7, "subset": "test", "clips": 9}
+    assert after["log_loss"] != pytest.approx(before["log_loss"], abs=1e-3)
+
+
+@pytest.mark.parametrize(("own", "others", "share"), [(0, None, 1), (None, 0, 0)])
+def test_evaluate_counts_sure_answers_by_the_threshold_of_their_label(
+    model: str, tone_set: Path, tmp_path: Path, own: float | None, others: float | None, share: int
+) -> None:
+    """All answers of the random network are its third label."""
+    stored = {"probabilities": {"high": others, "low": others, "other": own}, "false_alarms_per_hour": 1, "hours": 2}
+    write_model(changed(read_model(Path(model)), results={"label_thresholds": stored}), tmp_path / "m.scn")
+    report = evaluate(str(tmp_path / "m.scn"), tone_set, split="all")
+    assert [row[2] for row in report["confusion"]] == [12, 12, 0]
+    assert report["sure"] == {"thresholds": [others, others, own], "clips": 24 * share, "right": 0}
 
 
 def test_evaluate_counts_sure_answers(model: str, tone_set: Path) -> None:

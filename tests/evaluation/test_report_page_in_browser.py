@@ -10,7 +10,7 @@ import soundfile
 from helpers.browser import is_drawn, is_elsewhere, opened, scrolls_sideways
 from helpers.tiny_model import changed, tiny_model
 from scenelet.config import WindowConfig
-from scenelet.data.clips import Clip
+from scenelet.data.clips import Clip, ClipTable
 from scenelet.evaluation.clip_prediction import ClipPrediction
 from scenelet.evaluation.listening_page import listening_page
 from scenelet.inference.classifier import Classifier
@@ -35,7 +35,7 @@ def test_pages_open_without_errors_and_fit_a_phone(browser: Any, malicious: Any,
 
 def test_figure_files_follow_the_color_scheme(browser: Any, malicious: Any) -> None:
     for colors, paper in (("light", "rgb(255, 255, 255)"), ("dark", "rgb(28, 34, 38)")):
-        for name in ("confusion", "classes", "reliability", "curves"):
+        for name in ("confusion", "classes", "reliability", "detection", "curves"):
             with opened(browser, (malicious.folder / f"{name}.svg").as_uri(), color_scheme=colors) as page:
                 assert page.evaluate("getComputedStyle(document.querySelector('.ground')).fill") == paper
 
@@ -45,7 +45,7 @@ def test_figures_cut_off_no_text(browser: Any, malicious: Any) -> None:
       const own = text.getBoundingClientRect(), all = document.documentElement.getBoundingClientRect();
       return own.left < all.left || own.right > all.right || own.top < all.top || own.bottom > all.bottom;
     }).map((text) => text.textContent)"""
-    for name in ("confusion", "classes", "reliability", "curves"):
+    for name in ("confusion", "classes", "reliability", "detection", "curves"):
         with opened(browser, (malicious.folder / f"{name}.svg").as_uri()) as page:
             assert page.evaluate(outside) == [], name
 
@@ -97,6 +97,24 @@ def test_keyboard_controls_the_spectrogram(browser: Any, malicious: Any) -> None
         page.wait_for_function("(audio) => audio.dataset.played === 'yes'", arg=audio.element_handle())
 
 
+def test_linked_part_of_a_recording_begins_at_its_start(browser: Any, tmp_path: Path) -> None:
+    """A part from 2 to 4 s; the middle of its window of 1 s is at 2.5 s of the recording."""
+    classifier = Classifier(changed(tiny_model(), window=WindowConfig(seconds=1)), threads=1)
+    soundfile.write(tmp_path / "long.flac", np.random.default_rng(0).uniform(-0.2, 0.2, 5 * 8000), 8000)
+    clip = Clip(tmp_path / "long.flac", "long.flac@2-4", "indoor", "long.flac", start=2.0, end=4.0)
+    prediction = ClipPrediction.from_clip(clip, classifier.labels, (0.2, 0.6, 0.2), [[0.2, 0.6, 0.2], [0.3, 0.5, 0.2]])
+    html, _ = listening_page(
+        classifier, [prediction], ClipTable(tmp_path, "folders", (clip,)), tmp_path / "listening.html", "m", 1, "link"
+    )
+    (tmp_path / "listening.html").write_text(html)
+    with opened(browser, (tmp_path / "listening.html").as_uri()) as page:
+        audio, plot = page.locator("audio"), page.locator(".plot").first
+        page.wait_for_function("(audio) => audio.readyState >= 1 && audio.currentTime > 0", arg=audio.element_handle())
+        assert audio.evaluate("(audio) => audio.currentTime") == pytest.approx(2, abs=0.01)
+        plot.click(position={"x": plot.bounding_box()["width"] / 2, "y": 20})
+        assert audio.evaluate("(audio) => audio.currentTime") == pytest.approx(2.5, abs=0.02)
+
+
 def test_click_on_repeated_sound_of_an_embedded_part(browser: Any, tmp_path: Path) -> None:
     """A recording of 31 s in windows of 1 s; each has half a second of sound, from 0.25 s on."""
     window = WindowConfig(seconds=1, pad_mode="repeat", min_sound_seconds=0.1)
@@ -108,7 +126,8 @@ def test_click_on_repeated_sound_of_an_embedded_part(browser: Any, tmp_path: Pat
     windows[21:23, 1] = 0.5
     clip = Clip(tmp_path / "long.flac", "long.flac", "indoor", "street")
     prediction = ClipPrediction.from_clip(clip, classifier.labels, (0.2, 0.6, 0.2), windows.tolist())
-    html, _ = listening_page(classifier, [prediction], tmp_path / "listening.html", "m", 1, "embed")
+    table = ClipTable(tmp_path, "folders", (clip,))
+    html, _ = listening_page(classifier, [prediction], table, tmp_path / "listening.html", "m", 1, "embed")
     (tmp_path / "listening.html").write_text(html)
     with opened(browser, (tmp_path / "listening.html").as_uri()) as page:
         audio, plots = page.locator("audio"), page.locator(".plot:first-of-type, .hertz:first-child + .plot")
@@ -136,7 +155,8 @@ def test_windows_outside_of_the_embedded_part_are_images(browser: Any, tmp_path:
     windows[[0, 58, 59], 1] = 0.5, 0.6, 0.75
     clip = Clip(tmp_path / "long.flac", "long.flac", "indoor", "street")
     prediction = ClipPrediction.from_clip(clip, classifier.labels, (0.2, 0.6, 0.2), windows.tolist())
-    html, _ = listening_page(classifier, [prediction], tmp_path / "listening.html", "m", 1, "embed")
+    table = ClipTable(tmp_path, "folders", (clip,))
+    html, _ = listening_page(classifier, [prediction], table, tmp_path / "listening.html", "m", 1, "embed")
     (tmp_path / "listening.html").write_text(html)
     with opened(browser, (tmp_path / "listening.html").as_uri()) as page:
         roles = page.locator(".hertz:first-child + .plot").evaluate_all("all => all.map(p => p.getAttribute('role'))")

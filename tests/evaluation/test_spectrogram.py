@@ -9,9 +9,8 @@ import soundfile
 
 from helpers.tiny_model import changed, tiny_model
 from scenelet.audio.display import levels
-from scenelet.audio.log_mel import LogMel
-from scenelet.config import FeatureConfig, WindowConfig
-from scenelet.evaluation.spectrogram import average_neighbors, format_hz, occlusion_bars, spectrogram_windows, ticks_hz
+from scenelet.config import WindowConfig
+from scenelet.evaluation.spectrogram import average_neighbors, occlusion_bars, spectrogram_windows
 from scenelet.inference.classifier import Classifier
 from scenelet.inference.occlusion import OcclusionMap
 
@@ -33,22 +32,6 @@ def test_average_neighbors_takes_means() -> None:
         [(a + b) / 2 for a, b in ((10, 11), (12, 13), (14, 14))],
         [(a + b) / 2 for a, b in ((15, 16), (17, 18), (19, 19))],
     ]
-
-
-def test_ticks_hz_agree_with_the_bands_of_tones() -> None:
-    config = FeatureConfig(sample_rate=22050, channels="mono", n_mels=128)
-    marks = {tick["text"]: tick["position"] for tick in ticks_hz(config)}
-    assert {"500 Hz", "1 kHz", "2 kHz", "5 kHz"} <= set(marks)
-    for hz in (500, 1000, 2000, 5000):
-        tone = np.sin(2 * np.pi * hz * np.arange(22050) / 22050).astype(np.float32)[None]
-        band = int(LogMel(config)(tone)[0, :, 20].argmax())
-        assert marks[format_hz(hz)] * 128 == pytest.approx(band + 0.5, abs=0.75)
-    positions = list(marks.values())
-    assert positions == sorted(positions)
-
-
-def test_format_hz_chooses_the_unit() -> None:
-    assert [format_hz(hz) for hz in (49.6, 999, 1000, 12345)] == ["50 Hz", "999 Hz", "1 kHz", "12.3 kHz"]
 
 
 def test_spectrogram_windows_show_the_networks_input(tmp_path: Path, rng: np.random.Generator) -> None:

@@ -14,6 +14,7 @@ from scenelet.experiments.reproduce import reproduce
 from scenelet.experiments.store import Store
 from scenelet.experiments.systems import load_systems
 from scenelet.experiments.trial import Trial, make_trial
+from scenelet.model.file import read_model
 
 RECIPE = """
 base = "comparison"
@@ -106,6 +107,8 @@ def test_compute_trial_describes_the_file_of_a_fine_tuned_trial(store: Store, tr
     assert (result.dtype, result.sparsity) == ("fp16", 0.6)
     assert result.file_difference is not None
     assert 0 < result.file_difference < 0.01
+    # the test clips must not choose the temperature that they are measured with
+    assert "calibration" not in read_model(store.model_path(trials["pruned a"])).results
     assert plain.dtype is None
     assert not store.model_path(trials["plain"]).exists()
 

@@ -9,6 +9,7 @@ import numpy as np
 from scenelet.data.clips import Clip
 from scenelet.evaluation.breakdown import city_metrics, group_rows, subset_metrics, worst_groups
 from scenelet.evaluation.clip_prediction import ClipPrediction
+from scenelet.evaluation.detection import detection_curve
 from scenelet.evaluation.metrics import reliability
 
 
@@ -50,7 +51,14 @@ def make_report(predictions: list[ClipPrediction], labels: tuple[str, ...]) -> d
     return {
         **subset_metrics(predictions, labels),
         **city_metrics(predictions, [], ["oslo"], labels),
+        "calibration": {
+            "temperature": 1.25,
+            "subset": "test",
+            "clips": 80,
+            "without": {"log_loss": 0.75, "ece": 0.125},
+        },
         "sure": {"thresholds": [0.5] * len(labels), "min_similarity": None, "clips": len(predictions), "right": 3},
+        "detection": detection_curve(predictions, None),
         "reliability": reliability(targets, [prediction.probabilities for prediction in predictions]),
         "worst_groups": worst_groups(rows),
         "per_group": rows,

@@ -34,6 +34,19 @@ def test_stream_agrees_with_windows_of_its_hop(rng: np.random.Generator, rate: i
         assert prediction.probabilities.tolist() == window.probabilities.tolist()
 
 
+@pytest.mark.parametrize("hop", [0.05, 0.2])
+def test_stream_in_threads_agrees_with_one_thread(rng: np.random.Generator, hop: float) -> None:
+    samples = 0.1 * rng.standard_normal((2, 20_000)).astype(np.float32)
+    one = Stream(Classifier(tiny_model(), threads=1), 8000, hop)
+    several = Stream(Classifier(tiny_model(), callers=3), 8000, hop, threads=3)
+    expected, found = ([*stream.push(samples), *stream.finish()] for stream in (one, several))
+    ends = np.minimum(0.2 + hop * np.arange(len(expected)), 2.5)
+    assert [prediction.seconds for prediction in found] == pytest.approx(ends)
+    assert [prediction.seconds for prediction in expected] == pytest.approx(ends)
+    for prediction, single in zip(found, expected, strict=True):
+        assert prediction.probabilities.tolist() == single.probabilities.tolist()
+
+
 def test_stream_of_real_sound_agrees_with_predict_proba(tau: Path) -> None:
     samples, rate = recordings.read(sorted((tau / "clips").glob("*.flac"))[0])
     classifier = load("esc10", threads=1)

@@ -138,6 +138,20 @@ def test_page_many_windows_fit_phone(microphone_browser: Browser, esc10_service:
             assert last["x"] + last["width"] <= card["x"] + card["width"]
 
 
+def test_page_draws_a_window_pale_below_the_threshold_of_its_label(
+    microphone_browser: Browser, esc10_service: str
+) -> None:
+    with opened(microphone_browser, esc10_service) as page:
+        runs = page.evaluate(
+            """() => {
+              MODEL.thresholds = [0.9, 0.6, null, ...MODEL.thresholds.slice(3)];
+              const row = (label) => MODEL.labels.map((_, i) => (i === label ? 0.82 : 0.02));
+              return findRuns([row(0), row(1), row(2)], 15).map(({ isSure }) => isSure);
+            }"""
+        )
+    assert runs == [False, True, False]
+
+
 def test_page_keyboard_advice_only_with_keyboard(microphone_browser: Browser, esc10_service: str) -> None:
     for width, is_mobile in ((1280, False), (390, True)):
         with opened(microphone_browser, esc10_service, width, 844, has_touch=is_mobile, is_mobile=is_mobile) as page:

@@ -1,13 +1,15 @@
 """Templates: every value is escaped, and a missing one is an error."""
 
+import os
 import sys
+import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 
 import jinja2
 import pytest
 
-from scenelet.utils.html import asset, render, text
+from scenelet.utils.html import asset, relative_url, render, text
 
 
 @pytest.fixture
@@ -36,3 +38,23 @@ def test_render_refuses_a_missing_value(package: str) -> None:
 
 def test_text_reads_a_file_of_a_package(package: str) -> None:
     assert text(package, "templates/page.html").startswith("<p>")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a.wav", "../data/a.wav"),
+        ("50%41 #1?.wav", "../data/50%2541%20%231%3F.wav"),
+        ('new\nline".wav', "../data/new%0Aline%22.wav"),
+        (os.fsdecode(b"\xff.wav"), "../data/%FF.wav"),
+        ("\u00fc.wav", "../data/%C3%BC.wav"),
+    ],
+)
+def test_relative_url_is_percent_encoded(tmp_path: Path, name: str, expected: str) -> None:
+    found = relative_url(tmp_path / "data" / name, tmp_path / "out")
+    assert found == expected
+    assert urllib.parse.unquote_to_bytes(found) == b"../data/" + os.fsencode(name)
+
+
+def test_relative_url_in_the_same_folder_has_no_scheme(tmp_path: Path) -> None:
+    assert relative_url(tmp_path / "http:x.wav", tmp_path) == "http%3Ax.wav"

@@ -113,9 +113,11 @@ class CompressedSound:
 
     def __init__(self, file: BinaryIO) -> None:
         self._stream = find_stream(file)
-        self._file, mp3 = self._open(self._stream.file), self._stream.mp3
+        self._content, mp3 = self._stream.file, self._stream.mp3
+        self._file = self._open(self._content)
         if mp3 and self._file.frames + MAX_PADDING_SAMPLES < mp3.samples:
-            self._file = self._open(mp3.file)
+            self._content = mp3.file
+            self._file = self._open(self._content)
         self.sample_rate, self.channels = self._file.samplerate, self._file.channels
         self.frames = self._left = self._file.frames
         self.header = {"sample_rate": self.sample_rate, "channels": self.channels, "frames": self.frames}
@@ -137,6 +139,17 @@ class CompressedSound:
                 return decoded, []
             if not can_continue:
                 return decoded, self._finish()
+
+    def skip(self, frames: int) -> bool:
+        """Skip frames before the first `read`. Return False, and skip none, if libsndfile cannot seek in the format."""
+        try:
+            self._file.seek(frames)
+        except soundfile.LibsndfileError:
+            self._content.seek(0)
+            self._file = self._open(self._content)
+            return False
+        self._count, self._left = frames, self.frames - frames
+        return True
 
     def _open(self, file: JoinedFile) -> _SequentialFile:
         try:

@@ -61,14 +61,14 @@ class Decoder:
         """
         if os.name != "posix" or getattr(sys, "frozen", False) or not sys.executable:
             sound = CompressedSound(file)  # no descriptors can be sent, or no Python can be started
-            yield _sound(sound.header, sound.read)
+            yield _sound(sound.header, sound.read, sound.skip)
             return
         with _with_descriptor(file) as opened:
             child = self._take_idle() or _Child()
             self._busy.add(child)
             try:
                 header, _ = child.ask(0, self.start_seconds, [opened.fileno()])
-                yield _sound(header, child.read)
+                yield _sound(header, child.read, child.skip)
             finally:
                 self._busy.discard(child)
                 if child.close_file() and len(self._idle) < self.max_idle:
@@ -127,6 +127,10 @@ class _Child:
         answer, samples = self.ask(frames)
         self._limit_seconds = answer["limit_seconds"]
         return samples, answer["notes"]
+
+    def skip(self, frames: int) -> bool:
+        """Skip frames of the open file as `CompressedSound.skip` does."""
+        return not frames or bool(self.ask(-frames)[0]["skipped"])
 
     def ask(
         self, frames: int, start_seconds: float = 0, descriptors: Sequence[int] = ()
@@ -194,12 +198,14 @@ def _with_descriptor(file: BinaryIO) -> Iterator[BinaryIO]:
         yield file
 
 
-def _sound(header: Mapping[str, int], read: Callable[[int], tuple[bytearray, list[str]]]) -> Sound:
+def _sound(
+    header: Mapping[str, int], read: Callable[[int], tuple[bytearray, list[str]]], skip: Callable[[int], bool]
+) -> Sound:
     def read_array(frames: int) -> tuple[NDArray[np.float32], list[str]]:
         samples, notes = read(frames)
         return np.frombuffer(samples, np.float32).reshape(-1, header["channels"]), notes
 
-    return Sound(header["sample_rate"], header["channels"], header["frames"], read_array)
+    return Sound(header["sample_rate"], header["channels"], header["frames"], read_array, skip)
 
 
 DECODER = Decoder(max_idle=os.cpu_count() or 1)

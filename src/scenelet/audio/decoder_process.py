@@ -17,8 +17,8 @@ from scenelet.errors import AudioError
 REQUEST = struct.Struct("<qd")
 """Number of frames to read, and processor seconds that a new recording may take in any case.
 
-A request with a file's descriptor opens the file, and one for 0 frames closes it. All but the last are answered by a
-line of JSON and, if it has `size`, by so many bytes of samples.
+A request with a file's descriptor opens the file, and one for 0 frames closes it. A negative number of frames skips
+that many. All but a request to close are answered by a line of JSON and, if it has `size`, by so many bytes of samples.
 """
 SECONDS_PER_SECOND = 0.1
 """Further processor time for each second of sound. The slowest codec, Opus, takes 0.005 on an ordinary machine."""
@@ -43,6 +43,8 @@ def main() -> None:
                     with os.fdopen(descriptors[0], "rb", buffering=0) as file:
                         sound = CompressedSound(cast(BinaryIO, file))
                     answer |= sound.header
+                elif frames < 0 and sound:
+                    answer["skipped"] = sound.skip(-frames)
                 elif frames and sound:
                     samples, answer["notes"] = sound.read(frames)
                     more = SECONDS_PER_SECOND * len(samples) / (4 * sound.channels * sound.sample_rate)

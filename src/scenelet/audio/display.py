@@ -1,12 +1,16 @@
 """Conversions from log-mel features to what a page draws: gray levels, and frequencies along the mel axis."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scenelet.audio.log_mel import Features, hz_to_mel, mel_to_hz
 from scenelet.config import FeatureConfig
+
+TICKS_HZ = (50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000)
+MIN_TICK_DISTANCE = 0.085  # as a fraction of the height
 
 
 def shown_range(log_mels: Sequence[Features], top_db: float) -> tuple[float, float]:
@@ -52,3 +56,43 @@ def hz_to_row(config: FeatureConfig, hz: float) -> float:
     """
     low, high = hz_to_mel(config.fmin_hz), hz_to_mel(config.top_hz)
     return (hz_to_mel(hz) - low) / (high - low) * (config.n_mels + 1) - 1
+
+
+def ticks_hz(features: FeatureConfig) -> list[dict[str, Any]]:
+    """Choose the ticks {"position", "text"} of the frequency axis; positions are fractions of the height.
+
+    >>> [tick["text"] for tick in ticks_hz(FeatureConfig(sample_rate=8000, n_mels=64))]
+    ['100 Hz', '500 Hz', '1 kHz', '2 kHz']
+    """
+    ticks: list[dict[str, Any]] = []
+    margin = MIN_TICK_DISTANCE / 3
+    for hz in TICKS_HZ:
+        if not features.fmin_hz <= hz <= features.top_hz:
+            continue
+        position = (hz_to_row(features, hz) + 0.5) / features.n_mels
+        is_distant = not ticks or position - ticks[-1]["position"] > MIN_TICK_DISTANCE
+        if margin < position < 1 - margin and is_distant:
+            ticks.append({"position": position, "text": format_hz(hz)})
+    return ticks
+
+
+def format_hz(hz: float) -> str:
+    """Format a frequency with its unit.
+
+    >>> format_hz(250), format_hz(12500)
+    ('250 Hz', '12.5 kHz')
+    """
+    return f"{hz:.0f} Hz" if hz < 1000 else f"{hz / 1000:.3g} kHz"
+
+
+def pool(values: NDArray[np.float32], columns: int) -> NDArray[np.float32]:
+    """Average values (rows, n) to at most `columns` columns.
+
+    >>> pool(np.float32([[1, 3, 5, 7]]), 2)
+    array([[2., 6.]], dtype=float32)
+    """
+    count = values.shape[1]
+    if count <= columns:
+        return values
+    edges = np.linspace(0, count, columns + 1).astype(int)
+    return (np.add.reduceat(values, edges[:-1], axis=1) / np.diff(edges)).astype(np.float32)

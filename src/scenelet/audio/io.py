@@ -17,14 +17,16 @@ from scenelet.audio.formats import ARCHIVES, READABLE, UNREADABLE_EXTENSIONS, WR
 from scenelet.audio.formats import EXTENSIONS as EXTENSIONS
 from scenelet.audio.pcm import MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, Sound, find_invalid_samples
 from scenelet.audio.pcm import AudioInfo as AudioInfo
+from scenelet.audio.segment import Segment, part_of
 from scenelet.audio.wav import open_pcm
 from scenelet.errors import AudioError, TooLongError, escape_unprintable
 from scenelet.utils.console import print_message, report_progress
 from scenelet.utils.files import walk_files
 from scenelet.utils.text import pluralize
 
-AudioSource: TypeAlias = str | os.PathLike[str] | BinaryIO
-"""A recording: a path, or an open and seekable binary file. Errors call an open file by its `name`."""
+AudioSource: TypeAlias = str | os.PathLike[str] | BinaryIO | Segment
+"""A recording: a path, or an open and seekable binary file, or a part of one. Errors call an open file by its `name`.
+"""
 Samples = NDArray[np.float32]
 """Samples (channels, n); full scale is +-1."""
 
@@ -178,7 +180,7 @@ def summarize_audio_errors(errors: Sequence[AudioError], total: int) -> AudioErr
 
 
 @contextlib.contextmanager
-def open_audio(recording: AudioSource) -> Iterator[BinaryIO]:
+def open_audio(recording: str | os.PathLike[str] | BinaryIO) -> Iterator[BinaryIO]:
     """Open a recording, or rewind one that is open already. Such a file stays open at the end."""
     if isinstance(recording, str | os.PathLike):
         with Path(recording).open("rb", buffering=0) as file:  # libsndfile reads by the same descriptor
@@ -198,19 +200,21 @@ def open_sound(recording: AudioSource) -> Iterator[tuple[Sound, str]]:
     Raises:
         AudioError: as `info`.
     """
-    is_path = isinstance(recording, str | os.PathLike)
-    name = escape_unprintable(str(recording if is_path else getattr(recording, "name", "the recording")))
+    has_path = isinstance(recording, str | os.PathLike | Segment)
+    name = escape_unprintable(str(recording if has_path else getattr(recording, "name", "the recording")))
+    segment = recording if isinstance(recording, Segment) else None
+    source = recording.path if isinstance(recording, Segment) else recording
     try:
         with contextlib.ExitStack() as stack:
             try:
-                if isinstance(recording, str | os.PathLike):
-                    _check_is_file(Path(recording))
-                file = stack.enter_context(open_audio(recording))
+                if isinstance(source, str | os.PathLike):
+                    _check_is_file(Path(source))
+                file = stack.enter_context(open_audio(source))
                 sound = open_pcm(file) or stack.enter_context(DECODER.open(file))
             except OSError as error:
                 raise AudioError(f"cannot be read ({error.strerror or error})") from None
             _check_header(sound)
-            yield sound, name
+            yield (part_of(sound, segment) if segment else sound), name
     except AudioError as error:
         raise type(error)(f"{name}: {error}") from None
 

@@ -55,9 +55,12 @@ class Sound(AudioInfo):
     Attributes:
         read: function that reads up to so many frames, (frames, channels). None are the end. It returns too what is
             odd about the recording, which is known at the end.
+        skip: function that skips so many frames before the first one is read. It returns False, and skips none, if the
+            format has no way to seek.
     """
 
     read: Callable[[int], tuple[NDArray[np.float32], list[str]]]
+    skip: Callable[[int], bool]
 
 
 @dataclass(frozen=True)

@@ -128,4 +128,9 @@ def open_pcm(file: BinaryIO) -> Sound | None:
             notes.append(note_missing(done, total, pcm.sample_rate))
         return to_float32(stored, pcm), notes
 
-    return Sound(pcm.sample_rate, pcm.channels, total, read)
+    def skip(frames: int) -> bool:
+        nonlocal position
+        position += size * frames
+        return True
+
+    return Sound(pcm.sample_rate, pcm.channels, total, read, skip)

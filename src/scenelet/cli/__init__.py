@@ -27,6 +27,7 @@ from scenelet.cli.predict import predict
 from scenelet.cli.reproduce import reproduce
 from scenelet.cli.serve import serve
 from scenelet.cli.submit import submit
+from scenelet.cli.timeline import timeline
 from scenelet.cli.train import train
 from scenelet.cli.usage_errors import format_usage_error
 from scenelet.errors import SceneletError, UsageError, missing_extra
@@ -47,6 +48,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     evaluate,
     predict,
     listen,
+    timeline,
     serve,
     extract,
     info,

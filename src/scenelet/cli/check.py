@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scenelet.cli.options import AudioDirOption, DataArgument, Format, FormatOption, QuietOption, Tau3ClassOption
+from scenelet.cli.options import (
+    AudioDirOption,
+    DataArgument,
+    Format,
+    FormatOption,
+    MultiLabel,
+    MultiLabelOption,
+    QuietOption,
+    Tau3ClassOption,
+)
 from scenelet.errors import escape_unprintable
 from scenelet.utils.console import print_message
 from scenelet.utils.text import pluralize
@@ -17,6 +26,7 @@ from scenelet.utils.text import pluralize
 if TYPE_CHECKING:
     from scenelet.data.audit.findings import Finding
     from scenelet.data.clips import ClipTable
+    from scenelet.data.clips import MultiLabel as Treatment
 
 MAX_LINES = 20
 """Maximum number of lines about findings of one kind."""
@@ -28,6 +38,7 @@ def check(
     window: Annotated[float, typer.Option(min=0.1, help="Window length in seconds.")] = 5.0,
     audio_dir: AudioDirOption = None,
     tau_3_class: Tau3ClassOption = False,
+    multi_label: MultiLabelOption = MultiLabel.refuse,
     max_label_issues: Annotated[
         int, typer.Option(min=0, help="Maximum label errors to list, the most probable first.")
     ] = 40,
@@ -45,7 +56,7 @@ def check(
     from scenelet.data.splits import make_split
     from scenelet.errors import DataError
 
-    table, findings = _load(data, audio_dir, tau_3_class)
+    table, findings = _load(data, audio_dir, tau_3_class, multi_label.value)
     print_message(table.describe())
     notes = list(table.notes)  # `load_table` has printed them
     if note := background_note(table.labels):
@@ -82,18 +93,20 @@ def check(
         raise typer.Exit(1)
 
 
-def _load(data: Path, audio_dir: Path | None, tau_3_class: bool) -> "tuple[ClipTable, list[Finding]]":
+def _load(
+    data: Path, audio_dir: Path | None, tau_3_class: bool, multi_label: "Treatment"
+) -> "tuple[ClipTable, list[Finding]]":
     """Load the clips, and return missing recordings as a finding, so that the others are still checked."""
     from scenelet.data.audit.findings import Finding
     from scenelet.data.load import load_table
     from scenelet.errors import MissingAudioError
 
     try:
-        return load_table(data, audio_dir, tau_3_class), []
+        return load_table(data, audio_dir, tau_3_class, multi_label=multi_label), []
     except MissingAudioError as error:
-        table = load_table(data, audio_dir, tau_3_class, require_audio=False)
+        table = load_table(data, audio_dir, tau_3_class, require_audio=False, multi_label=multi_label)
         missing = set(error.names)
-        present = tuple(clip for clip in table.clips if clip.name not in missing)
+        present = tuple(clip for clip in table.clips if clip.recording_name not in missing)
         if not present:
             raise
         return replace(table, clips=present), [Finding("error", "missing", error.names, str(error))]

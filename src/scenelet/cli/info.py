@@ -197,13 +197,19 @@ def _origin(provenance: dict[str, Any]) -> dict[str, str]:
     ]
     split = provenance.get("split")
     chosen = dict(_flatten(split)) if isinstance(split, dict) else {}
+    source = provenance.get("source")
     facts = {
         "recipe": ", ".join(recipe),
+        "started from": _started_from(source) if isinstance(source, dict) else "",
         "data": plain(provenance["data"]) if provenance.get("data") else "",
         "split": ", ".join(f"{plain(key)} {plain(value)}" for key, value in chosen.items() if value not in (None, 0)),
         "scenelet": plain(provenance["scenelet"]) if "scenelet" in provenance else "",
     }
     return {name: text for name, text in facts.items() if text}
+
+
+def _started_from(source: dict[str, Any]) -> str:
+    return f"{plain(source.get('name'))}{', frozen' if source.get('frozen') is True else ''}"
 
 
 def _bound(parts: dict[str, int]) -> str:

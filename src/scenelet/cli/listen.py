@@ -8,9 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scenelet.cli.options import Format, ModelArgument, QuietOption, Runtime, RuntimeOption
+from scenelet.cli.options import (
+    Format,
+    HopOption,
+    MarginOption,
+    ModelArgument,
+    QuietOption,
+    Runtime,
+    RuntimeOption,
+    SmoothingOption,
+    ThresholdOption,
+)
 from scenelet.errors import UsageError
 from scenelet.utils.console import print_message, print_warning, shows_progress, stderr
+from scenelet.utils.text import clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,15 +48,10 @@ class SampleFormat(StrEnum):
 def listen(
     model: ModelArgument,
     source: Annotated[str | None, typer.Argument(help="Recording, or - for a pipe (default: the microphone).")] = None,
-    hop: Annotated[
-        float | None, typer.Option(help="Seconds between predictions (default: 1, or a shorter window).")
-    ] = None,
-    smoothing: Annotated[float, typer.Option(help="Seconds over which probabilities are averaged.")] = 2.0,
-    margin: Annotated[float, typer.Option(help="Lead in probability that a new label needs.")] = 0.1,
-    threshold: Annotated[
-        float | None,
-        typer.Option(help="Minimum probability of a sure answer (default: the model's, of each label)."),
-    ] = None,
+    hop: HopOption = None,
+    smoothing: SmoothingOption = 2.0,
+    margin: MarginOption = 0.1,
+    threshold: ThresholdOption = None,
     format: Annotated[Format, typer.Option(help="Live view, or one JSON line per prediction.")] = Format.table,
     real_time: Annotated[bool, typer.Option("--real-time", help="Read a recording no faster than it plays.")] = False,
     sample_rate: Annotated[int | None, typer.Option(help="Sample rate of raw samples or the sound card, Hz.")] = None,
@@ -90,7 +96,7 @@ def listen(
             elif source in (None, "-") or real_time:
                 _show_live(decisions(stream, blocks))
             else:
-                _print_segments(decisions(stream, blocks))
+                _print_answers(decisions(stream, blocks), stream.window_seconds, smoothing)
         except KeyboardInterrupt:
             print_message("stopped")
 
@@ -160,17 +166,12 @@ def _row(decision: "SmoothedPrediction") -> dict[str, object]:
     }
 
 
-def _print_segments(decisions: "Iterator[SmoothedPrediction]") -> None:
-    """Print begin, end, answer and highest probability of each segment of a recording with one answer."""
-    start = end = highest = 0.0
-    text: str | None = None
-    for decision in decisions:
-        if decision.changed:
-            if text is not None:
-                print(f"{_clock(start)}-{_clock(end)}  {text}  {100 * highest:.1f} %", flush=True)
-            start, text, highest = end, decision.label or "unsure", 0.0
-        end, highest = decision.seconds, max(highest, decision.confidence)
-    print(f"{_clock(start)}-{_clock(end)}  {text}  {100 * highest:.1f} %")
+def _print_answers(decisions: "Iterator[SmoothedPrediction]", window_seconds: float, smoothing: float) -> None:
+    """Print begin, end, answer and highest probability of each part of a recording with one answer."""
+    from scenelet.inference.events import find_answers
+
+    for start, end, label, probability in find_answers(decisions, window_seconds, smoothing):
+        print(f"{clock(start)}-{clock(end)}  {label or 'unsure'}  {100 * probability:.1f} %", flush=True)
 
 
 def _show_live(decisions: "Iterator[SmoothedPrediction]") -> None:
@@ -186,7 +187,7 @@ def _show_live(decisions: "Iterator[SmoothedPrediction]") -> None:
         for decision in decisions:
             if decision.changed:
                 text = "unsure" if decision.label is None else decision.label
-                out.print(f"{_clock(decision.seconds)}  {text}  {100 * decision.confidence:.1f} %", markup=False)
+                out.print(f"{clock(decision.seconds)}  {text}  {100 * decision.confidence:.1f} %", markup=False)
             if view is not None:
                 view.update(_view(decision))
 
@@ -196,18 +197,8 @@ def _view(decision: "SmoothedPrediction") -> "RenderableType":
     from rich.text import Text
 
     title = "unsure" if decision.label is None else decision.label
-    rows = Table(box=None, show_header=False, title=f"{_clock(decision.seconds)}  {title}", title_justify="left")
+    rows = Table(box=None, show_header=False, title=f"{clock(decision.seconds)}  {title}", title_justify="left")
     for label, probability in sorted(decision.probabilities.items(), key=lambda item: -item[1]):
         bar = "\u2588" * round(BAR_WIDTH * probability)
         rows.add_row(Text(label), Text(f"{bar:<{BAR_WIDTH}}"), f"{100 * probability:5.1f} %")
     return rows
-
-
-def _clock(seconds: float) -> str:
-    """Format seconds as minutes and seconds, and hours if there are any.
-
-    >>> _clock(75), _clock(3675)
-    ('1:15', '1:01:15')
-    """
-    hours, minutes = divmod(int(seconds) // 60, 60)
-    return f"{hours}:{minutes:02d}:{int(seconds) % 60:02d}" if hours else f"{minutes}:{int(seconds) % 60:02d}"

@@ -33,6 +33,14 @@ class RowFormat(StrEnum):
     csv = "csv"
 
 
+class MultiLabel(StrEnum):
+    """Treatment of sound with several labels, as in `scenelet.data.clips`."""
+
+    refuse = "refuse"
+    skip = "skip"
+    first = "first"
+
+
 class Engine(StrEnum):
     """Engines of bulk jobs, as in `scenelet.bulk.engines`."""
 
@@ -69,6 +77,10 @@ AudioDirOption = Annotated[
 Tau3ClassOption = Annotated[
     bool, typer.Option("--tau-3-class", help="Map the ten TAU scenes to indoor, outdoor, transportation.")
 ]
+MultiLabelOption = Annotated[
+    MultiLabel,
+    typer.Option(help="Rows of several labels, and overlapping ones: refuse, skip them, or take the first label."),
+]
 ChangeOption = Annotated[list[str] | None, change_option(SET_HELP)]
 RecipeOption = Annotated[
     str | None, typer.Option(help="Recipe name or TOML file (default: default).", autocompletion=recipes)
@@ -76,6 +88,12 @@ RecipeOption = Annotated[
 FormatOption = Annotated[Format, typer.Option(help="Output format.")]
 RowFormatOption = Annotated[RowFormat, typer.Option(help="Output format.")]
 RuntimeOption = Annotated[Runtime, typer.Option(help="Library that runs the network; openvino needs an extra.")]
+HopOption = Annotated[float | None, typer.Option(help="Seconds between predictions (default: 1, or a shorter window).")]
+SmoothingOption = Annotated[float, typer.Option(help="Seconds over which probabilities are averaged.")]
+MarginOption = Annotated[float, typer.Option(help="Lead in probability that a new label needs.")]
+ThresholdOption = Annotated[
+    float | None, typer.Option(help="Minimum probability of a sure answer (default: the model's, of each label).")
+]
 EngineOption = Annotated[
     Engine | None, typer.Option(help="Bulk: local processes (default), or a Ray cluster (needs an extra).")
 ]

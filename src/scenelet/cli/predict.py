@@ -29,6 +29,8 @@ from scenelet.utils.csv_cells import safe_row
 from scenelet.utils.text import pluralize
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from scenelet.inference.classifier import Classifier
     from scenelet.inference.prediction import Prediction
 
@@ -91,17 +93,9 @@ def predict(
 
     classifier = load(model, runtime=runtime.value)
     results: Results = []
-    failed = False
-    files: list[Path] = []
     if "-" in paths:
         raise UsageError(f"-: predict reads files; `scenelet listen {model} -` reads a pipe")
-    for path in map(Path, paths):
-        found = recordings(path)
-        if not found:
-            failed = True
-            name = escape_unprintable(str(path))
-            print_warning(f"error: {name}: holds no recordings (WAV, FLAC, Ogg, MP3, AIFF, ...); give another folder")
-        files += found
+    files, failed = find_all(map(Path, paths))
     predictions = classifier.predict_many(files, errors="return")
     for file, prediction in zip(files, track(predictions, "Predicting", len(files)), strict=True):
         if isinstance(prediction, AudioError):
@@ -136,6 +130,24 @@ def recordings(path: Path) -> list[Path]:
     from scenelet.audio.io import find_recordings
 
     return find_recordings(path) if os.path.isdir(path) else [path]
+
+
+def find_all(paths: "Iterable[Path]") -> tuple[list[Path], bool]:
+    """List the recordings of several paths, and print each folder without any.
+
+    Returns:
+        The recordings, and whether a folder has none.
+    """
+    files: list[Path] = []
+    is_empty = False
+    for path in paths:
+        found = recordings(path)
+        if not found:
+            is_empty = True
+            name = escape_unprintable(str(path))
+            print_warning(f"error: {name}: holds no recordings (WAV, FLAC, Ogg, MP3, AIFF, ...); give another folder")
+        files += found
+    return files, is_empty
 
 
 def print_json(results: "Results", classifier: "Classifier") -> None:

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scenelet.cli.completion import recipes, tables
-from scenelet.cli.options import DATA_HELP, AudioDirOption, Format, FormatOption, QuietOption, Tau3ClassOption
+from scenelet.cli.options import (
+    DATA_HELP,
+    AudioDirOption,
+    Format,
+    FormatOption,
+    MultiLabel,
+    MultiLabelOption,
+    QuietOption,
+    Tau3ClassOption,
+)
 from scenelet.errors import UsageError
 from scenelet.utils.console import print_message, spinner
 
@@ -44,6 +53,7 @@ def reproduce(
     out: Annotated[Path, typer.Option(help="Folder for the table and its finished trials.")] = Path("reproduce"),
     audio_dir: AudioDirOption = None,
     tau_3_class: Tau3ClassOption = False,
+    multi_label: MultiLabelOption = MultiLabel.refuse,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Compare what would run with the paper, and train nothing; DATA is optional."),
@@ -62,7 +72,11 @@ def reproduce(
         load_systems(table)  # a misspelled table is refused before the recordings are looked for
     if data is None and (table == "table2" or not dry_run):
         raise UsageError("give the recordings after the table; only --dry-run does without them")
-    clips = None if data is None else load_table(data, audio_dir, tau_3_class, require_audio=table != "table2")
+    clips = (
+        None
+        if data is None
+        else load_table(data, audio_dir, tau_3_class, require_audio=table != "table2", multi_label=multi_label.value)
+    )
     if dry_run and table != "table2":
         _print_dry_run(table, recipe, clips, format)
         return

@@ -13,6 +13,8 @@ from scenelet.cli.options import (
     DataArgument,
     Format,
     FormatOption,
+    MultiLabel,
+    MultiLabelOption,
     QuietOption,
     RecipeOption,
     Tau3ClassOption,
@@ -39,6 +41,7 @@ def train(
     change: ChangeOption = None,
     audio_dir: AudioDirOption = None,
     tau_3_class: Tau3ClassOption = False,
+    multi_label: MultiLabelOption = MultiLabel.refuse,
     max_macs: Annotated[
         str | None,
         typer.Option(help=MAX_MACS_HELP),
@@ -56,6 +59,7 @@ def train(
     """Train a classifier on labelled recordings."""
     from scenelet.config.recipes import load_recipe, parse_changes
     from scenelet.config.run_folder import RESUME_HINT, check_folder_is_new, check_run_exists, is_begun
+    from scenelet.data.background import add_background
     from scenelet.data.load import load_table
     from scenelet.data.splits import make_split
     from scenelet.training.preflight import check_batch_size
@@ -83,11 +87,12 @@ def train(
         raise DataError(f"{data}: no such file or folder; if the recordings of {out} have moved, give their new path")
     if source not in (None, NO_SOURCE):
         read_source(source).check_changes(chosen, list(parse_changes(changes)))
-    table = load_table(data, audio_dir, tau_3_class)
+    table = load_table(data, audio_dir, tau_3_class, multi_label=multi_label.value)
     if config is not None:
-        split = make_split(table, config.split)
+        table = add_background(table, config.data)
+        clips = make_split(table, config.split).train
         if source is None and not (recipe or teacher or macs_limit or bytes_limit or is_begun(out)):
-            source = default_source(split.train, list(parse_changes(changes)))
+            source = default_source(clips, list(parse_changes(changes)))
     with suppress_messages(rank.is_worker), spinner("Loading PyTorch"):
         from scenelet.evaluation.metrics import accuracy_text
         from scenelet.training.train import train

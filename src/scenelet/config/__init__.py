@@ -10,6 +10,7 @@
 from scenelet.config.frontend import FeatureConfig as FeatureConfig
 from scenelet.config.frontend import Settings as Settings
 from scenelet.config.frontend import WindowConfig as WindowConfig
+from scenelet.config.settings import DataConfig as DataConfig
 from scenelet.config.settings import PruneConfig as PruneConfig
 from scenelet.config.settings import RunConfig as RunConfig
 from scenelet.config.settings import SplitConfig as SplitConfig

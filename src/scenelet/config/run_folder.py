@@ -15,7 +15,7 @@ import json
 import platform
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -36,6 +36,7 @@ class DataRecord(Settings):
     path: Path
     audio_dir: Path | None = None
     tau_3_class: bool = False
+    multi_label: Literal["refuse", "skip", "first"] = "refuse"
     description: str = ""
     synthetic: bool = False
     license: str = ""

@@ -40,6 +40,15 @@ LITERAL = re.compile(r"'.*?'|True|False")
 BOUND_WORDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
+class DataConfig(Section):
+    """Meaning of the labelled recordings."""
+
+    background: str = Field(
+        "background",
+        description="class that means none of the others, if the data has it; or a folder of such recordings",
+    )
+
+
 class SplitConfig(Section):
     """Choice of the test and validation clips. A split that scenelet draws never divides a group."""
 
@@ -143,6 +152,7 @@ class RunConfig(Section):
     schedule: ScheduleConfig = ScheduleConfig()
     distillation: DistillationConfig = DistillationConfig()
     transfer: TransferConfig = TransferConfig()
+    data: DataConfig = DataConfig()
     split: SplitConfig = SplitConfig()
     prune: PruneConfig = PruneConfig()
     trainer: TrainerConfig = TrainerConfig()

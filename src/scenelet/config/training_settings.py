@@ -84,6 +84,7 @@ class MixingConfig(Section):
     freq_mixstyle_alpha: float = Field(0.3, gt=0, description="parameter of the Beta distribution of the weights")
     freq_mixstyle_probability: float = Field(0.4, ge=0, le=1, description="fraction of the batches that it changes")
     epoch_fraction: float = Field(1.0, ge=0, le=1, description="fraction of the epochs that mix; the last ones do not")
+    background: bool = Field(False, description="mix background clips as those of other classes; see data.background")
 
     @model_validator(mode="after")
     def _consistent(self) -> "MixingConfig":

@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from scenelet.audio.io import EXTENSIONS, describe_passed_over, search_folder
+from scenelet.data.background import NAMES as BACKGROUND_NAMES
 from scenelet.data.clips import SPLIT_NAMES, Clip, ClipTable, subsets_of_names
 from scenelet.data.labels import check_alike_labels, normalize
 from scenelet.data.tables import (
     OTHER_TABLES,
-    find_table,
+    find_tables,
     is_split_list,
     is_text,
     list_entries,
@@ -136,9 +137,9 @@ def _clips_of_classes(root: Path, recordings: Sequence[Parts], tops: Sequence[st
         )
     notes = _leftovers(root, recordings, 0)
     notes += [
-        f"{root / top} is taken as a class; move it elsewhere if its recordings are background for the other classes"
+        f"{root / top} is taken as a class; if its recordings are none of the other classes, set data.background={top}"
         for top in tops
-        if top.startswith("_") or "background" in top.lower()
+        if (top.startswith("_") or "background" in top.lower()) and top not in BACKGROUND_NAMES
     ]
     notes += [
         f"{root / top} is taken as a class; give this folder itself if it holds one folder per class"
@@ -184,14 +185,14 @@ def _clip(root: Path, parts: Parts, level: int, **facts: str) -> Clip:
     """Return the clip of a recording whose class folder is the part at `level`."""
     name, deeper = "/".join(parts), parts[level + 1 : -1]
     group = normalize(deeper[0]) if deeper else name
-    return Clip(root / name, name, normalize(parts[level]), group, **facts)
+    return Clip(root / name, name, normalize(parts[level]), group, facts.get("fold"), facts.get("split"))
 
 
 def _table_hint(root: Path, other: str) -> str:
     """Return the advice to use the table of clips that lies next to the root, or else `other`."""
     with contextlib.suppress(DataError):
-        if found := find_table(root.absolute().parent):
-            return f"give the table {found}"
+        if found := find_tables(root.absolute().parent):
+            return f"give the table {found[0]}" if len(found) == 1 else f"give {found[0].parent}"
     return other
 
 

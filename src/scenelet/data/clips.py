@@ -5,8 +5,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, get_args
 
+from scenelet.audio.segment import Segment
 from scenelet.utils.text import pluralize
+
+MultiLabel = Literal["refuse", "skip", "first"]
+"""What to do with sound of several labels: refuse the table, leave these rows out, or take the first label."""
+MULTI_LABELS: tuple[MultiLabel, ...] = get_args(MultiLabel)
 
 SPLITS = ("train", "validation", "test")
 SPLIT_NAMES = {
@@ -21,16 +27,18 @@ FILLERS = {"", "audio", "clips", "data", "dataset", "files", "list", "recordings
 
 @dataclass(frozen=True)
 class Clip:
-    """One labelled recording.
+    """One labelled recording, or a part of one.
 
     Attributes:
         path: path of the recording.
-        name: path relative to the data's root, with forward slashes; unique in its table.
+        name: path relative to the data's root, with forward slashes, and the times of a part: `PATH@START-END`. It is
+            unique in its table.
         label: the class.
         group: name shared by recordings that belong together, e.g. at one location. A split never divides a group.
         fold: fold of the data's own cross-validation, or None.
         split: "train", "validation" or "test" in the data's own split; None if the clip is in none of them.
         city: city of the recording, if it is known.
+        start, end: times of the part in seconds; None: the complete recording.
 
     >>> Clip(Path("data/rain/1.wav"), "rain/1.wav", "rain", group="garden").label
     'rain'
@@ -43,6 +51,22 @@ class Clip:
     fold: str | None = None
     split: str | None = None
     city: str | None = None
+    start: float | None = None
+    end: float | None = None
+
+    @property
+    def recording(self) -> Path | Segment:
+        """Sound of the clip, for every function that reads a recording."""
+        return self.path if self.start is None or self.end is None else Segment(self.path, self.start, self.end)
+
+    @property
+    def recording_name(self) -> str:
+        """Name of the complete recording.
+
+        >>> Clip(Path("1.wav"), "1.wav@0.5-2", "rain", "1.wav", start=0.5, end=2.0).recording_name
+        '1.wav'
+        """
+        return self.name if self.start is None else self.name.rpartition("@")[0]
 
 
 @dataclass(frozen=True)
@@ -56,8 +80,10 @@ class ClipTable:
         synthetic: all recordings are synthetic.
         license: terms of the data's license, if they are known.
         notes: what was left out or decided while the table was loaded, one sentence each.
-        path, audio_dir, tau_3_class: the arguments of `scenelet.data.load.load_table`, to load the table again;
-            tables compare equal without them.
+        background: the class that means none of the others; see `scenelet.data.background`.
+        background_clips: those of `clips` that come from a folder of background.
+        path, audio_dir, tau_3_class, multi_label: the arguments of `scenelet.data.load.load_table`, to load the table
+            again; tables compare equal without them.
 
     >>> clips = [Clip(Path(name), name, name[0], group=name) for name in ("a1", "a2", "b1")]
     >>> table = ClipTable(Path(), "CSV clips.csv", tuple(clips))
@@ -73,9 +99,12 @@ class ClipTable:
     synthetic: bool = False
     license: str = ""
     notes: tuple[str, ...] = field(default=(), compare=False)
+    background: str | None = field(default=None, compare=False)
+    background_clips: tuple[Clip, ...] = field(default=(), compare=False)
     path: Path | None = field(default=None, compare=False)
     audio_dir: Path | None = field(default=None, compare=False)
     tau_3_class: bool = field(default=False, compare=False)
+    multi_label: MultiLabel = field(default="refuse", compare=False)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -113,6 +142,8 @@ class ClipTable:
             f"{len(self.labels):,} {'class' if len(self.labels) == 1 else 'classes'}",
             pluralize(len(self.groups), "group"),
         ]
+        if any(clip.start is not None for clip in self.clips):
+            parts[0] += f" of {pluralize(len({clip.path for clip in self.clips}), 'recording')}"
         if self.cities:
             parts.append(f"{len(self.cities)} {'cities' if len(self.cities) > 1 else 'city'}")
         if self.folds:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scenelet.errors import DataError
+from scenelet.utils.csv_cells import original_cell
 from scenelet.utils.text import first_few
 
 FILE_COLUMNS = ("filename", "file_name", "path", "file_path", "filepath", "file", "fname", "slice_file_name")
@@ -19,6 +20,8 @@ PARQUET_EXTENSIONS = (".parquet", ".pq")
 TABLE_EXTENSIONS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", *PARQUET_EXTENSIONS)
 DELIMITERS = ",\t;|"
 HEAD_LINES = 20
+RAVEN_MARK = "Begin Time (s)"
+"""Column of Raven's tables, which have no quotes around fields."""
 EXCEL_MARK = "sep="
 """Start of the first line of a CSV in which Excel names the delimiter."""
 
@@ -28,7 +31,7 @@ class TableRow(NamedTuple):
 
     Attributes:
         line: number of its line in the file, from 1.
-        values: values without outer blanks, by column name, see `column_name`.
+        values: values by column name, see `column_name`; without outer blanks and apostrophes of `csv_cells.safe_row`.
     """
 
     line: int
@@ -97,7 +100,7 @@ def read_rows(path: Path, required: Sequence[str] = ()) -> list[TableRow]:
                 " quote fields that hold a delimiter"
             )
         named = zip(columns, fields, strict=True)
-        rows.append(TableRow(line, {name: field.strip() for name, field in named if name}))
+        rows.append(TableRow(line, {name: original_cell(field.strip()) for name, field in named if name}))
     if not rows:
         raise DataError(f"{path}: has a header but no rows; add one per recording")
     return rows
@@ -108,19 +111,30 @@ def read_head(path: Path) -> list[list[str]]:
     return [fields for _, fields in _read_lines(path, head_only=True)[:HEAD_LINES]]
 
 
-def _read_lines(path: Path, head_only: bool = False) -> list[_Line]:
-    """Read the lines that are not blank, or at least the first `HEAD_LINES` of them."""
-    name = path.name.lower()
+def read_text(path: Path, head_only: bool = False) -> str:
+    """Read a text file, gzipped or not, or its first `HEAD_LINES` lines.
+
+    Raises:
+        DataError: the file cannot be read, or is not in UTF-8.
+    """
     try:
-        if name.endswith(PARQUET_EXTENSIONS):
-            return _read_parquet(path, head_only)
-        with gzip.open(path) if name.endswith(".gz") else path.open("rb") as file:
+        with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
             data = b"".join(itertools.islice(file, HEAD_LINES)) if head_only else file.read()
-        return _split_lines(path, data.decode("utf-8-sig"))
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise DataError(f"{path}: not a UTF-8 text table; save it as CSV in UTF-8") from None
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+
+
+def _read_lines(path: Path, head_only: bool = False) -> list[_Line]:
+    """Read the lines that are not blank, or at least the first `HEAD_LINES` of them."""
+    if not path.name.lower().endswith(PARQUET_EXTENSIONS):
+        return _split_lines(path, read_text(path, head_only))
+    try:
+        return _read_parquet(path, head_only)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
 def _split_lines(path: Path, text: str) -> list[_Line]:
@@ -128,7 +142,9 @@ def _split_lines(path: Path, text: str) -> list[_Line]:
     skipped = 1 if lines and lines[0].lower().startswith(EXCEL_MARK) else 0
     header = lines[skipped] if len(lines) > skipped else ""
     delimiter = lines[0][len(EXCEL_MARK) :][:1] if skipped else find_delimiter(header)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter or ",", skipinitialspace=delimiter == " ")
+    quoting = csv.QUOTE_NONE if delimiter == "\t" and RAVEN_MARK in header else csv.QUOTE_MINIMAL
+    file = io.StringIO(text, newline="")
+    reader = csv.reader(file, delimiter=delimiter or ",", skipinitialspace=delimiter == " ", quoting=quoting)
     try:
         parsed = [(reader.line_num, fields) for fields in reader][skipped:]
     except (csv.Error, TypeError) as error:

@@ -262,7 +262,7 @@ def _clip_windows(
     """Return the windows of one recording, or its error. It is an error if the file is of another version by then."""
     clip, version = clip_version
     try:
-        rows = np.stack([transform(cut, features, window) for cut in windows(clip.path, features, window)])
+        rows = np.stack([transform(cut, features, window) for cut in windows(clip.recording, features, window)])
         if file_version(clip) == version:
             return rows
     except AudioError as error:

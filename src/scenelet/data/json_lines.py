@@ -14,7 +14,7 @@ from scenelet.utils.files import replace_file
 
 
 def file_version(clip: Clip) -> str:
-    """Return a text that changes with the clip's file: its name, size in bytes and modification time.
+    """Return a text that changes with the clip: its name with the times of a part, and the file's size and time.
 
     Raises:
         AudioError: the file is missing.

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from scenelet.data.clips import MultiLabel
 from scenelet.errors import DataError
 from scenelet.utils.text import first_few, pluralize
 
@@ -31,6 +32,9 @@ COPY = re.compile(
 """Additions to the name of a copy by file managers and people, in lower case."""
 
 
+WAY_OUT = "give --multi-label skip to leave them out, or --multi-label first to take the first label"
+
+
 def normalize(text: str) -> str:
     """Return a text in Unicode form NFC without outer blanks. macOS writes file names in another form.
 
@@ -40,8 +44,10 @@ def normalize(text: str) -> str:
     return unicodedata.normalize("NFC", text).strip()
 
 
-def check_single_labels(path: Path, column: str, labels: Sequence[str], lines: Sequence[int]) -> str:
-    """Check that each cell of a table's column holds one label.
+def single_labels(
+    path: Path, column: str, labels: Sequence[str], lines: Sequence[int], multi_label: MultiLabel = "refuse"
+) -> tuple[list[str | None], str]:
+    """Return the one label of each cell of a table's column, or None for a cell to leave out.
 
     A comma can belong to a label. It separates labels if no blank follows it, if the column's name is a plural, or if a
     part of one label is also another label or a part of another.
@@ -49,21 +55,20 @@ def check_single_labels(path: Path, column: str, labels: Sequence[str], lines: S
     Args:
         path, column: the table, and the name of the column.
         labels, lines: label and line of each row.
+        multi_label: what to do with cells of several labels.
 
     Returns:
-        A note about labels that hold a separator, or an empty string.
+        The labels, and a note about cells of several labels or labels that hold a separator, or an empty string.
 
     Raises:
-        DataError: a label stands for a missing value, or a cell holds several labels.
+        DataError: a label stands for a missing value, or a cell holds several labels and these are to be refused.
 
-    >>> check_single_labels(Path("a.csv"), "label", ["rain", "dog, small"], [2, 3])
-    "a.csv: 'dog, small' is taken as one class"
+    >>> single_labels(Path("a.csv"), "label", ["rain", "dog, small"], [2, 3])
+    (['rain', 'dog, small'], "a.csv: 'dog, small' is taken as one class")
+    >>> single_labels(Path("a.csv"), "label", ["rain", "Bark,Dog"], [2, 3], "first")
+    (['rain', 'Bark'], 'a.csv: 1 row holds several labels; its first label is taken')
     """
-    missing = [(label, line) for label, line in zip(labels, lines, strict=True) if MISSING.fullmatch(label)]
-    if missing:
-        where = f"line{'s' * (len(missing) > 1)} {first_few(str(line) for _, line in missing)}"
-        fault = f"the {column} {missing[0][0]!r} is a missing value"
-        raise DataError(f"{path}, {where}: {fault}; fill it in or delete the rows")
+    _check_present(path, column, labels, lines)
     separator = re.compile(f"[{LIST_SEPARATORS}]")
     parts = {label: {part.strip() for part in separator.split(label)} - {""} for label in dict.fromkeys(labels)}
     joint = [label for label, found in parts.items() if len(found) > 1]
@@ -72,15 +77,46 @@ def check_single_labels(path: Path, column: str, labels: Sequence[str], lines: S
     lists = shared or [label for label in parts if LIST.search(label) or (column == "labels" and label in joint)]
     composed = [label for label in parts if len(found := {*WEAK_SEPARATORS.split(label)}) > 1 and found <= parts.keys()]
     lists += [label for label in composed if not set(label).isdisjoint("/+&")]
-    if lists:
-        several = {*joint, *lists}
-        count = sum(label in several for label in labels)
+    if not lists:
+        noted = [*joint, *composed, *(label for label in parts if label == "none")]
+        note = f"{path.name}: {first_few(map(repr, noted))} is taken as one class" if noted else ""
+        return list(labels), note
+    several = {*joint, *lists}
+    count = sum(label in several for label in labels)
+    if multi_label == "refuse":
         raise DataError(
             f"{path}, line {lines[labels.index(lists[0])]}: {lists[0]!r} is several labels"
-            f" ({pluralize(count, 'such row')}); a clip has one class: keep one label per row"
+            f" ({pluralize(count, 'such row')}); a clip has one class: keep one label per row, or {WAY_OUT}"
         )
-    noted = [*joint, *composed, *(label for label in parts if label == "none")]
-    return f"{path.name}: {first_few(map(repr, noted))} is taken as one class" if noted else ""
+    start = f"{path.name}: {pluralize(count, 'row')} {'holds' if count == 1 else 'hold'} several labels"
+    if multi_label == "skip":
+        return [None if label in several else label for label in labels], f"{start} and {_are(count)} left out"
+    firsts = [_first(label) if label in several else label for label in labels]
+    _check_present(path, column, firsts, lines)
+    return list(firsts), f"{start}; {'its' if count == 1 else 'their'} first label is taken"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _first(label: str) -> str:
+    """Return the first of several labels in one cell."""
+    inner = label.strip("[](){} ")
+    parts = re.split(f"[{LIST_SEPARATORS}]", inner)
+    names = (part.strip(" '\"") for part in (parts if len(parts) > 1 else WEAK_SEPARATORS.split(inner)))
+    return next(filter(None, names), "")
+
+
+def _check_present(path: Path, column: str, labels: Sequence[str], lines: Sequence[int]) -> None:
+    """Refuse labels that stand for a missing value."""
+    missing = [
+        (label, line) for label, line in zip(labels, lines, strict=True) if MISSING.fullmatch(label) or not label
+    ]
+    if missing:
+        where = f"line{'s' * (len(missing) > 1)} {first_few(str(line) for _, line in missing)}"
+        fault = f"the {column} {missing[0][0]!r} is a missing value"
+        raise DataError(f"{path}, {where}: {fault}; fill it in or delete the rows")
 
 
 def _plain_form(label: str) -> str:

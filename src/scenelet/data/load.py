@@ -1,13 +1,16 @@
 """Loader of labelled recordings: tables, folder trees, and public data sets as they are published."""
 
 import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from scenelet.audio.formats import ARCHIVES, EXTENSIONS, UNREADABLE_EXTENSIONS
 from scenelet.data.class_folders import HELP, describe_contents, load_class_folders
-from scenelet.data.clips import Clip, ClipTable, subsets_of_names
-from scenelet.data.tables import OTHER_TABLES, find_table, list_entries, load_clip_rows
+from scenelet.data.clips import Clip, ClipTable, MultiLabel, subsets_of_names
+from scenelet.data.labels import check_alike_labels
+from scenelet.data.tables import OTHER_TABLES, find_tables, list_entries, load_clip_rows
 from scenelet.data.tau import is_tau_root, load_tau
 from scenelet.errors import DataError, UsageError, escape_unprintable
 from scenelet.utils.console import print_message
@@ -21,6 +24,7 @@ def load_table(
     tau_3_class: bool = False,
     require_audio: bool = True,
     min_classes: int = 2,
+    multi_label: MultiLabel = "refuse",
 ) -> ClipTable:
     """Recognize a data set, list its clips ordered by name, and print what is left out.
 
@@ -29,14 +33,16 @@ def load_table(
     - A TAU root: `meta.csv` and `evaluation_setup/`; see `scenelet.data.tau`.
     - A table (CSV, TSV, gzipped or not, or Parquet), or a folder with exactly one. ESC-50, UrbanSound8K and BirdCLEF
       are such folders. A table in a folder like `metadata` of the given folder is found too.
-    - A table in each of the folders `train`, `validation` and `test`.
+    - Label files of Audacity or Raven, or a list of AudioSet; see `scenelet.data.label_files`.
+    - A table in each of the folders `train`, `validation` and `test`, or a table of each name, as in FSD50K.
     - One folder per class: `class/clip.wav`, or `class/group/clip.wav`.
     - Folders of a split or of folds with one folder per class: `train/class/clip.wav`, `fold1/class/clip.wav`.
 
     A table has a column of recordings (`scenelet.data.delimited.FILE_COLUMNS`) and one of classes
-    (`scenelet.data.labels.LABEL_COLUMNS`). Further columns are `fold`, `group`, `split` and `city`. The recordings are
-    in `audio_dir`, or else next to the table or in a folder next to it with "audio" in its name. A clip without a group
-    is its own group. The table is `synthetic` if each value of a column `source` begins with "synthetic".
+    (`scenelet.data.labels.LABEL_COLUMNS`). Further columns are `fold`, `group`, `split` and `city`, and the times of
+    parts of recordings (`scenelet.data.segments.START_COLUMNS`, `END_COLUMNS`). The recordings are in `audio_dir`, or
+    else next to the table or in a folder next to it with "audio" in its name. A recording without a group is a group of
+    its own, with all its parts. The table is `synthetic` if each value of a column `source` begins with "synthetic".
 
     Args:
         path: a folder or a table; "~" is the home folder.
@@ -44,6 +50,7 @@ def load_table(
         tau_3_class: map the ten TAU scenes to indoor, outdoor, transportation.
         require_audio: refuse tables whose recordings are missing.
         min_classes: minimum number of classes.
+        multi_label: what to do with rows of several labels, and with rows that label the same sound differently.
 
     Raises:
         DataError: the layout is not recognized, recordings are missing, or a table is invalid.
@@ -67,7 +74,7 @@ def load_table(
         table = load_tau(path, audio_dir, tau_3_class, require_audio)
     elif tau_3_class:
         raise UsageError(f"--tau-3-class maps the scenes of a TAU root, and {path} is not one")
-    elif (found := _load_tables(path, audio_dir, require_audio)) is not None:
+    elif (found := _load_tables(path, audio_dir, require_audio, multi_label)) is not None:
         table = found
     elif audio_dir is not None:
         raise UsageError(f"--audio-dir needs a CSV, and {path} was recognized as one folder per class")
@@ -80,7 +87,7 @@ def load_table(
         )
     for note in table.notes:
         print_message(f"note: {escape_unprintable(note)}")
-    return replace(table, path=path, audio_dir=audio_dir, tau_3_class=tau_3_class)
+    return replace(table, path=path, audio_dir=audio_dir, tau_3_class=tau_3_class, multi_label=multi_label)
 
 
 def as_table(data: str | os.PathLike[str] | ClipTable) -> ClipTable:
@@ -93,8 +100,8 @@ def _expand(path: str | os.PathLike[str]) -> Path:
     return Path(path if os.path.exists(path) else os.path.expanduser(path))
 
 
-def _load_tables(path: Path, audio_dir: Path | None, require_audio: bool) -> ClipTable | None:
-    """Load a table, the only table in a folder, or those of a split's folders. Return None if there is none."""
+def _load_tables(path: Path, audio_dir: Path | None, require_audio: bool, multi_label: MultiLabel) -> ClipTable | None:
+    """Load a table, the tables in a folder, or those of a split's folders. Return None if there is none."""
     if path.is_file():
         if path.suffix.lower() in (*EXTENSIONS, *UNREADABLE_EXTENSIONS):
             raise DataError(f"{path}: is one recording; {HELP}")
@@ -102,11 +109,16 @@ def _load_tables(path: Path, audio_dir: Path | None, require_audio: bool) -> Cli
             raise DataError(f"{path}: is an archive; unpack it and give the folder")
         if path.suffix.lower() in OTHER_TABLES:
             raise DataError(f"{path}: a {path.suffix} file is not read; write it as a CSV; {HELP}")
-        return load_clip_rows(path, audio_dir, require_audio)
-    found = find_table(path)
-    table = load_clip_rows(found, audio_dir, require_audio) if found else _load_subset_tables(path, require_audio)
-    if table is None:
-        return None
+        return load_clip_rows(path, audio_dir, require_audio, multi_label)
+    tables = find_tables(path)
+    if len(tables) == 1:
+        table = load_clip_rows(tables[0], audio_dir, require_audio, multi_label)
+    else:
+        subsets = _subsets_of_tables(path, tables)
+        if not subsets:
+            return None
+        parts = {each: load_clip_rows(each, audio_dir, require_audio, multi_label) for each in subsets}
+        table = _join(path, parts, subsets)
     listed = {os.path.abspath(clip.path) for clip in table.clips}
     recordings = walk_files(path, (*EXTENSIONS, *UNREADABLE_EXTENSIONS))
     unlisted = [str(each.relative_to(path)) for each in recordings if os.path.abspath(each) not in listed]
@@ -117,21 +129,31 @@ def _load_tables(path: Path, audio_dir: Path | None, require_audio: bool) -> Cli
     return table
 
 
-def _load_subset_tables(root: Path, require_audio: bool) -> ClipTable | None:
-    """Load `train/metadata.csv` and the like. Their folders are the split, if there are several."""
+def _subsets_of_tables(root: Path, tables: Sequence[Path]) -> dict[Path, str | None]:
+    """Return the subset of several tables: that of their names, e.g. `dev.csv`, or else of their folders."""
+    if tables:
+        names = subsets_of_names(path.name.partition(".")[0] for path in tables)
+        return {path: names.get(path.name.partition(".")[0]) for path in tables}
     folders = {entry.name: entry for entry in list_entries(root) if entry.is_dir()}
     subsets = subsets_of_names(folders)
-    tables = {name: table for name in subsets if (table := find_table(folders[name])) is not None}
-    if not tables:
-        return None
+    found = {path: subset for name, subset in subsets.items() for path in find_tables(folders[name])}
+    return {path: subset if len(found) > 1 else None for path, subset in found.items()}
+
+
+def _join(root: Path, parts: Mapping[Path, ClipTable], subsets: Mapping[Path, str | None]) -> ClipTable:
+    """Join tables to one with names relative to `root`. A clip's own split counts more than that of its table."""
     clips: list[Clip] = []
-    notes: list[str] = []
-    for subset, path in tables.items():
-        part = load_clip_rows(path, None, require_audio)
-        split = subsets[subset] if len(tables) > 1 else None
+    for path, part in parts.items():
         for clip in part.clips:
-            name = Path(os.path.relpath(clip.path, root)).as_posix()
-            clips.append(replace(clip, name=name, group=name if clip.group == clip.name else clip.group, split=split))
-        notes += part.notes
-    names = " and ".join(str(path.relative_to(root)) for path in tables.values())
-    return ClipTable(root, f"tables {names}", tuple(sorted(clips, key=lambda clip: clip.name)), notes=tuple(notes))
+            recording = Path(os.path.relpath(clip.path, root)).as_posix()
+            name = recording + clip.name[len(clip.recording_name) :]
+            group = recording if clip.group == clip.recording_name else clip.group
+            clips.append(replace(clip, name=name, group=group, split=clip.split or subsets[path]))
+    if repeated := [name for name, count in Counter(clip.name for clip in clips).items() if count > 1]:
+        raise DataError(f"{root}: {first_few(repeated)}: labelled in several files; keep one of them")
+    check_alike_labels(root, [clip.label for clip in clips])
+    names = [str(path.relative_to(root)) for path in parts]
+    source = f"tables {' and '.join(names)}" if any(subsets.values()) else f"{pluralize(len(names), 'label file')}"
+    notes = tuple(note for part in parts.values() for note in part.notes)
+    synthetic = all(part.synthetic for part in parts.values())
+    return ClipTable(root, source, tuple(sorted(clips, key=lambda clip: clip.name)), synthetic=synthetic, notes=notes)

@@ -2,11 +2,12 @@
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from scenelet.config import SplitConfig
+from scenelet.data.background import divide_background
 from scenelet.data.clips import SPLITS, Clip, ClipTable
 from scenelet.data.group_division import closest_subset_sum, hold_out_groups, split_groups
 from scenelet.errors import DataError, did_you_mean
@@ -69,7 +70,8 @@ def make_split(table: ClipTable, config: SplitConfig) -> Split:
     Validation comes from the data's own split. If that has none, `config.validation_fraction` of each class's training
     clips becomes the validation subset, in whole groups and as closely as the groups allow. If `config.imbalance` is
     set, the remaining training clips are subsampled. The same table and settings give the same split, in any order of
-    the files.
+    the files. The recordings of a background folder are divided by `scenelet.data.background.divide_background`, and
+    do not change the split of the other clips.
 
     Raises:
         DataError: a fold or city is unknown, a class has no training clip, or the groups cannot be divided.
@@ -81,6 +83,26 @@ def make_split(table: ClipTable, config: SplitConfig) -> Split:
     >>> len(split.train), len(split.test)
     (8, 2)
     """
+    if not table.background_clips:
+        return _split_clips(table, config)
+    added = {clip.name for clip in table.background_clips}
+    others = replace(table, clips=tuple(clip for clip in table.clips if clip.name not in added), background_clips=())
+    split = _split_clips(others, config)
+    count = len(split.train) + len(split.validation) + len(split.test)
+    own = divide_background(
+        table.background_clips,
+        config.seed,
+        table.folds,
+        () if config.fold is None or len(table.folds) < 2 else held_out_folds(table, config.fold),
+        (len(split.validation) / count, len(split.test) / count),
+    )
+    subsets = zip((split.train, split.validation, split.test), own, strict=True)
+    train, validation, test = (tuple(sorted((*a, *b), key=lambda clip: clip.name)) for a, b in subsets)
+    counts = f"train {len(own[0]):,}, validation {len(own[1]):,}, test {len(own[2]):,}"
+    return Split(train, validation, test, f"{split.description}; recordings of background: {counts}")
+
+
+def _split_clips(table: ClipTable, config: SplitConfig) -> Split:
     clips = tuple(sorted(table.clips, key=lambda clip: clip.name))
     if config.fold is not None:
         train, test, how = _hold_out(table, clips, config.fold)

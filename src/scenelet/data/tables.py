@@ -6,14 +6,16 @@ from collections import Counter
 from pathlib import Path, PurePath, PurePosixPath
 
 from scenelet.audio.formats import EXTENSIONS, UNREADABLE_EXTENSIONS
-from scenelet.data.clips import SPLIT_NAMES, SPLITS, Clip, ClipTable, subsets_of_names
+from scenelet.audio.segment import segment_name
+from scenelet.data.clips import SPLIT_NAMES, SPLITS, Clip, ClipTable, MultiLabel, subsets_of_names
 from scenelet.data.delimited import FILE_COLUMNS, TABLE_EXTENSIONS, TableRow, column_name, read_head, read_rows
-from scenelet.data.labels import LABEL_COLUMNS, check_alike_labels, check_single_labels, normalize
+from scenelet.data.label_files import has_labels, program_of, read_label_file
+from scenelet.data.labels import LABEL_COLUMNS, check_alike_labels, normalize, single_labels
 from scenelet.data.locate import METADATA_FOLDER, locate
-from scenelet.data.segments import ADVICE, check_no_segments, is_segment_list
+from scenelet.data.segments import Span, drop_conflicts, read_spans
 from scenelet.errors import DataError, did_you_mean
 from scenelet.utils.files import SYSTEM_NAMES
-from scenelet.utils.text import first_few
+from scenelet.utils.text import first_few, pluralize
 
 AUDIO_EXTENSIONS = (*EXTENSIONS, *UNREADABLE_EXTENSIONS)
 OTHER_TABLES = (
@@ -40,29 +42,33 @@ SIMILAR_COLUMNS = {
 """Names that other programs use for the columns of recordings and of classes."""
 
 
-def find_table(folder: Path) -> Path | None:
-    """Return the only table of clips in a folder, else in its folders like `metadata`; None if there is none.
+def find_tables(folder: Path) -> list[Path]:
+    """Return the tables of clips in a folder that belong together, else those in its folders like `metadata`.
+
+    They are the only table, those of a split's subsets (`dev.csv`, `eval.csv`), or the label files of recordings.
 
     Raises:
-        DataError: there are several, or a table lists recordings in a form that cannot be read.
+        DataError: there are several other tables, or one lists recordings in a form that cannot be read.
     """
     folders = [path for path in list_entries(folder) if path.is_dir()]
     for places in ([folder], [path for path in folders if METADATA_FOLDER.fullmatch(path.name)]):
         faults = {path: table_fault(path) for place in places for path in list_tables(place)}
         found = [path for path, fault in faults.items() if fault is None]
-        if len(found) > 1:
-            names = first_few(str(path.relative_to(folder)) for path in found)
+        label_files = [path for path in found if program_of(path) in ("Audacity", "Raven")]
+        tables = [path for path in found if path not in label_files]
+        if len(tables) > 1 and len(subsets_of_names(path.name.partition(".")[0] for path in tables)) < len(tables):
+            names = first_few(str(path.relative_to(folder)) for path in tables)
             raise DataError(
-                f"{folder}: holds {len(found)} tables of clips ({names}); give the path"
+                f"{folder}: holds {len(tables)} tables of clips ({names}); give the path"
                 " of the one to use, or join them with a column split"
             )
         if found:
-            return found[0]
+            return tables or [path for path in label_files if has_labels(path)] or label_files
         for path, fault in faults.items():
             if lists_recordings(path):
                 other = "; or move it elsewhere, to take folder names as classes" if folders else ""
                 raise DataError(f"{path}: {fault}{other}")
-    return None
+    return []
 
 
 def list_entries(folder: Path) -> list[Path]:
@@ -101,20 +107,20 @@ def _labels_recordings(path: Path) -> bool:
     try:
         head = read_head(path)
         lists_files = all(line[0].lower().endswith(AUDIO_EXTENSIONS) for line in head)
-        return bool(head) and (lists_files or is_segment_list(head) or table_fault(path) is None)
+        return bool(head) and (lists_files or table_fault(path) is None)
     except DataError:
         return False  # other text
 
 
 def table_fault(path: Path) -> str | None:
     """Return why a file is no table of clips, with the fix; None if it is one. Raises DataError if it is no table."""
+    if program_of(path) is not None:
+        return None
     head = read_head(path) or [[]]
     columns = [column_name(field) for field in head[0]]
     has_file, has_label = (not set(names).isdisjoint(columns) for names in (FILE_COLUMNS, LABEL_COLUMNS))
     if has_file and has_label:
         return None
-    if is_segment_list(head):
-        return f"labels parts of recordings; {ADVICE}"
     if any(field.lower().endswith(AUDIO_EXTENSIONS) for field in head[0]):
         names = ", ".join(("filename", "label", "group")[: max(len(columns), 2)])
         return f"its first line is not a header; write {names} above the columns, with the separator of the rows"
@@ -133,39 +139,56 @@ def table_fault(path: Path) -> str | None:
 
 def lists_recordings(path: Path) -> bool:
     """Return True if a table seems to list recordings, or parts of them."""
+    if program_of(path) is not None:
+        return True
     head = read_head(path) or [[]]
     is_file_name = any(field.strip().lower().endswith(AUDIO_EXTENSIONS) for line in head for field in line)
-    return is_file_name or is_segment_list(head) or not {*map(column_name, head[0])}.isdisjoint(FILE_COLUMNS)
+    return is_file_name or not {*map(column_name, head[0])}.isdisjoint(FILE_COLUMNS)
 
 
-def load_clip_rows(path: Path, audio_dir: Path | None, require_audio: bool) -> ClipTable:
-    """Read the clips of a table; see `scenelet.data.load.load_table` for its columns."""
+def load_clip_rows(
+    path: Path, audio_dir: Path | None, require_audio: bool, multi_label: MultiLabel = "refuse"
+) -> ClipTable:
+    """Read the clips of a table or label file; see `scenelet.data.load.load_table` for their columns."""
     if (fault := table_fault(path)) is not None:
         raise DataError(f"{path}: {fault}")
-    rows = read_rows(path)
+    program = program_of(path)
+    rows = read_rows(path) if program is None else read_label_file(path, program, audio_dir)
     file_column = next(column for column in FILE_COLUMNS if column in rows[0].values)
     label_column, *others = [column for column in LABEL_COLUMNS if column in rows[0].values]
     listed = [_clip_name(path, file_column, row) for row in rows]
     root, located, missing = locate(path, listed, audio_dir)
-    names = [located.get(name, name) for name in listed]
     notes = []
+    if program == "AudioSet" and located:  # videos disappear, so that lists are never complete
+        kept = [(row, name) for row, name in zip(rows, listed, strict=True) if name in located]
+        if len(kept) < len(rows):
+            notes.append(f"{path.name}: {pluralize(len(rows) - len(kept), 'row')} left out, without a recording")
+        rows, listed, missing = [row for row, _ in kept], [name for _, name in kept], None
     if others:
         notes.append(f"{path.name}: the classes are those of the column {label_column}, not {first_few(others)}")
+    spans: list[Span | None] = [None] * len(rows)
     if file_column != "slice_file_name":  # the times of UrbanSound8K are those of the source, not of the slice
-        recordings = {name: root / real for name, real in located.items()}
-        notes.append(check_no_segments(path, rows, recordings, listed))
-    if repeated := [name for name, count in Counter(names).items() if count > 1]:
-        raise DataError(f"{path}: {first_few(repeated)}: listed more than once; keep one row each, with one class")
+        spans, note = read_spans(path, rows, {name: root / real for name, real in located.items()}, listed)
+        notes.append(note)
     if missing is not None and require_audio:
         raise missing
-    labels = [_label(path, label_column, row, name) for row, name in zip(rows, listed, strict=True)]
-    notes.append(check_single_labels(path, label_column, labels, [row.line for row in rows]))
-    check_alike_labels(path, labels)
-    clips = [_clip(path, *facts, root) for facts in zip(rows, labels, names, strict=True)]
+    cells = [_label(path, label_column, row, name) for row, name in zip(rows, listed, strict=True)]
+    labels, note = single_labels(path, label_column, cells, [row.line for row in rows], multi_label)
+    found = [
+        (row.line, _clip(path, row, label, located.get(name, name), root, span))
+        for row, label, name, span in zip(rows, labels, listed, spans, strict=True)
+        if label is not None
+    ]
+    clips, overlap_note = drop_conflicts(path, found, multi_label)
+    notes += [note, overlap_note]
+    if repeated := [name for name, count in Counter(clip.name for clip in clips).items() if count > 1]:
+        raise DataError(f"{path}: {first_few(repeated)}: listed more than once; keep one row each, with one class")
+    check_alike_labels(path, [clip.label for clip in clips])
     licenses = sorted({row.values.get("license", "") for row in rows} - {""})
+    kind = KINDS.get(PurePath(path.name.lower().removesuffix(".gz")).suffix, "table")
     return ClipTable(
         root=root,
-        source=f"{KINDS.get(PurePath(path.name.lower().removesuffix('.gz')).suffix, 'table')} {path.name}",
+        source=f"{program or kind} {path.name}",
         clips=tuple(sorted(clips, key=lambda clip: clip.name)),
         synthetic=all(row.values.get("source", "").startswith("synthetic") for row in rows),
         license=f"Recordings under {', '.join(licenses)}" if licenses else "",
@@ -193,7 +216,7 @@ def _label(path: Path, column: str, row: TableRow, name: str) -> str:
     return label
 
 
-def _clip(path: Path, row: TableRow, label: str, name: str, root: Path) -> Clip:
+def _clip(path: Path, row: TableRow, label: str, name: str, root: Path, span: Span | None) -> Clip:
     values = row.values
     split = SPLIT_NAMES.get(values.get("split", "").lower())
     if split is None and values.get("split"):
@@ -204,4 +227,15 @@ def _clip(path: Path, row: TableRow, label: str, name: str, root: Path) -> Clip:
     group = next((values[column] for column in GROUP_COLUMNS if values.get(column)), "")
     fold = re.sub(r"^(\d+)\.0$", r"\1", values.get("fold", ""))  # pandas writes so if a fold is missing
     city = normalize(values.get("city", ""))
-    return Clip(root / name, name, label, normalize(group) or name, fold or None, split, city or None)
+    start, end = span or (None, None)
+    return Clip(
+        path=root / name,
+        name=name if span is None else segment_name(name, *span),
+        label=label,
+        group=normalize(group) or name,
+        fold=fold or None,
+        split=split,
+        city=city or None,
+        start=start,
+        end=end,
+    )

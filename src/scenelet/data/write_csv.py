@@ -48,11 +48,20 @@ def write_clip_csv(folder: Path, paths: Sequence[Path], labels: Sequence[str], g
     if groups is not None:
         columns["group"] = groups
     for column, texts in columns.items():
-        unwanted = set("\\\r\n" if column == "filename" else "\r\n")
         for text in texts:
-            is_utf8 = text.encode(errors="replace").decode() == text
-            if not text or text != text.strip() or set(text) & unwanted or not is_utf8:
+            if not fits_table(column, text):
                 reason = "it is empty, has outer blanks, a line end or a backslash, or is not UTF-8"
                 raise DataError(f"the {column} {text!r} is not allowed in a table ({reason}); rename it")
     replace_file(folder / CLIPS, csv_text(list(columns), zip(*columns.values(), strict=True)))
     return root
+
+
+def fits_table(column: str, text: str) -> bool:
+    r"""Return False for a text that would change, or not be found, when it is read from a column of a table.
+
+    >>> fits_table("filename", "a.wav"), fits_table("filename", "a\\b.wav"), fits_table("label", " rain")
+    (True, False, False)
+    """
+    unwanted = set("\\\r\n" if column == "filename" else "\r\n")
+    is_utf8 = text.encode(errors="replace").decode() == text
+    return bool(text) and text == text.strip() and not set(text) & unwanted and is_utf8

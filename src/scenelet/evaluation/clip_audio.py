@@ -2,8 +2,6 @@
 
 import base64
 import io
-import os
-import urllib.parse
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,6 +11,8 @@ import soundfile
 import soxr
 
 from scenelet.audio.io import blocks
+from scenelet.audio.segment import Segment
+from scenelet.utils.html import relative_url
 
 AudioChoice = Literal["link", "embed", "none"]
 EMBED_SECONDS = 30.0  # maximum length of an embedded recording
@@ -24,15 +24,15 @@ class PlayerSource:
     """Source of an audio player."""
 
     url: str  # link or data URL; "" if there is nothing to play
-    start: float = 0.0  # position in the recording at which the audio begins, in s
+    start: float = 0.0  # position in the clip at which the audio begins, s; a linked part has a negative one
     seconds: float | None = None  # length of the audio; None: the whole recording
 
 
-def player_source(path: Path, page: Path, choice: AudioChoice, begin: float) -> PlayerSource:
+def player_source(recording: Path | Segment, page: Path, choice: AudioChoice, begin: float) -> PlayerSource:
     """Prepare a recording for a player on an HTML page.
 
     Args:
-        path: the recording.
+        recording: the recording, or a part of one, which the player begins and ends with.
         page: the HTML file.
         choice: "link" to the recording, "embed" up to `EMBED_SECONDS` of it as 16-bit FLAC, or "none".
         begin: position in the recording at which the embedded audio begins, in s.
@@ -42,30 +42,23 @@ def player_source(path: Path, page: Path, choice: AudioChoice, begin: float) -> 
 
     >>> player_source(Path("data/a b.wav"), Path("out/page.html"), "link", 0.0).url
     '../data/a%20b.wav'
+    >>> player_source(Segment(Path("data/a.wav"), 2, 3.5), Path("out/page.html"), "link", 0.0)
+    PlayerSource(url='../data/a.wav#t=2.000,3.500', start=-2, seconds=None)
     """
     if choice == "embed":
-        return _embed(path, begin)
-    return PlayerSource(relative_url(path, page.parent) if choice == "link" else "")
+        return _embed(recording, begin)
+    if choice == "none":
+        return PlayerSource("")
+    if not isinstance(recording, Segment):
+        return PlayerSource(relative_url(recording, page.parent))
+    times = f"#t={recording.start:.3f},{recording.end:.3f}"
+    return PlayerSource(relative_url(recording.path, page.parent) + times, -recording.start)
 
 
-def relative_url(path: Path, folder: Path) -> str:
-    """Return the percent-encoded URL of a file, relative to `folder` unless it is on another drive.
-
-    >>> relative_url(Path("data/50%.wav"), Path("data"))
-    '50%25.wav'
-    """
-    absolute = os.path.abspath(path)
-    try:
-        relative = os.path.relpath(absolute, os.path.abspath(folder))
-    except ValueError:  # on another drive
-        return Path(absolute).as_uri()
-    return urllib.parse.quote(os.fsencode(relative.replace(os.sep, "/")), safe="/")
-
-
-def _embed(path: Path, begin: float) -> PlayerSource:
+def _embed(recording: Path | Segment, begin: float) -> PlayerSource:
     """Encode up to `EMBED_SECONDS` of a recording, from `begin` on, as a data URL."""
     parts, count, rate = [], 0, 1
-    for block, rate in blocks(path):
+    for block, rate in blocks(recording):
         first = round(begin * rate)
         last = first + round(EMBED_SECONDS * rate)
         parts.append(block[:2, max(0, first - count) : max(0, last - count)])

@@ -7,14 +7,18 @@ from typing import Annotated
 
 from pydantic import Field
 
+from scenelet.audio.segment import Segment
 from scenelet.data.clips import Clip
+
+FROM_CLIP = ("name", "label", "group", "city", "fold", "path", "start", "end")
 
 
 @dataclass(frozen=True)
 class ClipPrediction:
     """A labeled clip and a model's prediction for it.
 
-    A pydantic model that holds clip predictions reads and writes them as JSON, without `path`, `windows` and `unsure`.
+    A pydantic model that holds clip predictions reads and writes them as JSON, without `path`, times, `windows` and
+    `unsure`.
 
     >>> clip = Clip(Path("a.wav"), "a.wav", label="rain", group="garden")
     >>> prediction = ClipPrediction.from_clip(clip, ["rain", "sea"], [0.4, 0.6])
@@ -30,6 +34,8 @@ class ClipPrediction:
     city: str | None = None
     fold: str | None = None  # of the data's own cross-validation
     path: Annotated[Path | None, Field(exclude=True)] = None
+    start: Annotated[float | None, Field(exclude=True)] = None  # times of a part of the recording, in seconds
+    end: Annotated[float | None, Field(exclude=True)] = None
     windows: Annotated[tuple[tuple[float, ...], ...], Field(exclude=True)] = ()  # (windows, classes) probabilities
     unsure: Annotated[bool, Field(exclude=True)] = False  # as in `scenelet.inference.prediction.Prediction`
 
@@ -44,9 +50,15 @@ class ClipPrediction:
     ) -> "ClipPrediction":
         """Join a clip with its probabilities; the first of the highest ones gives the predicted class."""
         best = max(range(len(labels)), key=probabilities.__getitem__)
-        own = {name: getattr(clip, name) for name in ("name", "label", "group", "city", "fold", "path")}
+        own = {name: getattr(clip, name) for name in FROM_CLIP}
         rows = tuple(map(tuple, windows))
         return cls(predicted=labels[best], probabilities=tuple(probabilities), windows=rows, unsure=unsure, **own)
+
+    @property
+    def recording(self) -> Path | Segment:
+        """Sound of the clip, for every function that reads a recording. The path must be known."""
+        assert self.path is not None
+        return self.path if self.start is None or self.end is None else Segment(self.path, self.start, self.end)
 
     @property
     def is_correct(self) -> bool:

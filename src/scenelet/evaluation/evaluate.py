@@ -2,28 +2,42 @@
 
 import contextlib
 import hashlib
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from scenelet.data.clips import Clip, ClipTable
+import numpy as np
+
+from scenelet.data.clips import MULTI_LABELS, Clip, ClipTable, MultiLabel
 from scenelet.data.load import load_table
 from scenelet.data.tau import is_tau_root
 from scenelet.errors import DataError, UsageError, did_you_mean
+from scenelet.evaluation.alarm_report import alarm_report, check_storable, store_thresholds
 from scenelet.evaluation.breakdown import city_metrics, group_rows, subset_metrics, worst_groups
 from scenelet.evaluation.clip_audio import AudioChoice
 from scenelet.evaluation.clip_prediction import ClipPrediction
+from scenelet.evaluation.detection import background_metrics, detection_curve
+from scenelet.evaluation.false_alarms import (
+    TARGET_PER_HOUR,
+    count_alarms,
+    find_background,
+    find_thresholds,
+    general_threshold,
+)
 from scenelet.evaluation.history import Epoch, find_history
 from scenelet.evaluation.listening_page import listening_page
-from scenelet.evaluation.metrics import reliability
+from scenelet.evaluation.metrics import log_loss, reliability
 from scenelet.evaluation.report import LISTENING, REPORT, write_report
 from scenelet.evaluation.report_page import figure_files, report_page
 from scenelet.evaluation.subset import Subset, select_subset, select_unused, trained_cities, trained_split
+from scenelet.inference.calibration import apply_temperature, stored_calibration
 from scenelet.inference.classifier import Classifier, load
+from scenelet.inference.prediction import mean_probabilities
 from scenelet.inference.threshold import json_thresholds
 from scenelet.model.pretrained import model_path
 from scenelet.model.summary import describe
-from scenelet.utils.console import print_message, track
+from scenelet.utils.console import print_message, print_warning, track
 from scenelet.utils.files import make_folder
 
 EXAMPLES = 12  # clips in each of the listening page's two lists
@@ -41,6 +55,10 @@ def evaluate(
     run: Path | None = None,
     examples: int = EXAMPLES,
     audio: AudioChoice = "link",
+    multi_label: MultiLabel | None = None,
+    background: Path | None = None,
+    target_per_hour: float | None = None,
+    store: bool = False,
 ) -> dict[str, Any]:
     """Predict every clip of a subset and compare the predictions with the labels.
 
@@ -56,6 +74,10 @@ def evaluate(
         run: folder of the model's run, for the training curves; None: the folder of the model file, if it is that run.
         examples: maximum number of mistakes, and of least certain answers, on the listening page; 0 writes no page.
         audio: link the page to the recordings ("link"), embed them ("embed"), or leave out the audio ("none").
+        multi_label: what to do with sound of several labels, as in `load_table`; None: as in the model's training.
+        background: a recording or a folder of recordings of none of the classes, to count false alarms.
+        target_per_hour: the rate of false alarms to find thresholds for; None: `TARGET_PER_HOUR`.
+        store: write these thresholds into the model file.
 
     Returns:
         The content of `report.json`.
@@ -64,13 +86,19 @@ def evaluate(
         SceneletError: model, data or run cannot be used, or the model does not know a clip's label.
     """
     _check_options(out, run, examples, audio)
+    recordings = _check_background(background, target_per_hour, store)
+    if store:
+        check_storable(model)
     classifier = load(model)
     if out is not None:
         make_folder(out)
     history = find_history(run, classifier.model, model_path(model)) if out is not None else []
     provenance = classifier.model.provenance
     tau_3_class = bool(provenance.get("tau_3_class", False)) and is_tau_root(data)
-    table = load_table(data, audio_dir, tau_3_class, min_classes=1)  # one class is enough to count false alarms
+    trained = provenance.get("multi_label")
+    multi_label = multi_label or next((each for each in MULTI_LABELS if each == trained), "refuse")
+    # one class is enough to count false alarms
+    table = load_table(data, audio_dir, tau_3_class, min_classes=1, multi_label=multi_label)
     print_message(table.describe())
     subset = select_subset(table, split, fold, provenance)
     training_cities = trained_cities(provenance)
@@ -82,10 +110,14 @@ def evaluate(
     report = subset_metrics(measured, classifier.labels)
     report |= city_metrics(measured, unmeasured, training_cities, classifier.labels)
     report |= _group_metrics(measured, classifier)
+    if recordings:
+        report["false_alarms"] = _false_alarms(classifier, recordings, target_per_hour or TARGET_PER_HOUR, measured)
     report |= _description(model, classifier, table, subset, fold)
     if out is not None:
-        pages = _pages(classifier, report, measured, out, history, examples, audio)
+        pages = _pages(classifier, report, measured, table, out, history, examples, audio)
         write_report(out, report, measured, classifier.labels, unmeasured, pages)
+    if store:
+        store_thresholds(model_path(model), report)
     return report
 
 
@@ -96,6 +128,29 @@ def _check_options(out: Path | None, run: Path | None, examples: int, audio: str
         raise UsageError("--run shows training curves in the report; give --out too")
     if audio not in get_args(AudioChoice):
         raise UsageError(f"--audio {audio}: give one of {', '.join(get_args(AudioChoice))}")
+
+
+def _check_background(background: Path | None, target_per_hour: float | None, store: bool) -> list[Path]:
+    """Check the options on false alarms, and return the recordings of background."""
+    if background is None:
+        if store or target_per_hour is not None:
+            option = "--store" if store else "--target-per-hour"
+            raise UsageError(f"{option} needs recordings of none of the classes; give them by --background")
+        return []
+    if target_per_hour is not None and not 0 < target_per_hour < math.inf:
+        raise UsageError(f"--target-per-hour {target_per_hour:g}: give a rate above 0")
+    return find_background(background)
+
+
+def _false_alarms(
+    classifier: Classifier, recordings: Sequence[Path], target_per_hour: float, predictions: Sequence[ClipPrediction]
+) -> dict[str, Any]:
+    counts, general = count_alarms(classifier, recordings), general_threshold(classifier)
+    thresholds = find_thresholds(counts, general, target_per_hour)
+    report = alarm_report(counts, general, thresholds, target_per_hour, predictions)
+    if report["warning"]:
+        print_warning(f"warning: {report['warning']}")
+    return report
 
 
 def _check_labels(data: Path, clips: Sequence[Clip], labels: tuple[str, ...]) -> None:
@@ -109,7 +164,7 @@ def _check_labels(data: Path, clips: Sequence[Clip], labels: tuple[str, ...]) ->
 
 def _predict(classifier: Classifier, clips: Sequence[Clip]) -> list[ClipPrediction]:
     """Predict every clip. One error names all recordings that cannot be read."""
-    with contextlib.closing(track([clip.path for clip in clips], "Evaluating", len(clips))) as paths:
+    with contextlib.closing(track([clip.recording for clip in clips], "Evaluating", len(clips))) as paths:
         return [
             ClipPrediction.from_clip(
                 clip,
@@ -128,8 +183,12 @@ def _group_metrics(predictions: Sequence[ClipPrediction], classifier: Classifier
     rows = group_rows(predictions)
     sure = [prediction.is_correct for prediction in predictions if not prediction.unsure]
     known = classifier.model.known
+    background = classifier.model.background
     return {
+        **background_metrics(predictions, labels, thresholds, background),
+        "detection": detection_curve(predictions, background),
         "reliability": reliability(targets, [prediction.probabilities for prediction in predictions]),
+        "calibration": _calibration(targets, predictions, classifier),
         "sure": {
             "thresholds": json_thresholds(thresholds),
             "min_similarity": None if known is None else known.min_similarity,
@@ -139,6 +198,21 @@ def _group_metrics(predictions: Sequence[ClipPrediction], classifier: Classifier
         "worst_groups": worst_groups(rows),
         "per_group": rows,
     }
+
+
+def _calibration(
+    targets: Sequence[int], predictions: Sequence[ClipPrediction], classifier: Classifier
+) -> dict[str, Any] | None:
+    """Return the model's temperature, and log loss and calibration error without it; None without a temperature."""
+    stored = stored_calibration(classifier.model.results)
+    if stored is None:
+        return None
+    before = [
+        mean_probabilities(apply_temperature(np.array(prediction.windows), 1 / stored.temperature)).tolist()
+        for prediction in predictions
+    ]
+    without = {"log_loss": log_loss(targets, before), "ece": reliability(targets, before)["ece"]}
+    return {"temperature": stored.temperature, "subset": stored.subset, "clips": stored.clips, "without": without}
 
 
 def _description(
@@ -164,6 +238,7 @@ def _pages(
     classifier: Classifier,
     report: dict[str, Any],
     predictions: Sequence[ClipPrediction],
+    table: ClipTable,
     out: Path,
     history: list[Epoch],
     examples: int,
@@ -174,6 +249,7 @@ def _pages(
     anchors = None
     if examples:
         name = Path(report["model"]).name
-        pages[LISTENING], anchors = listening_page(classifier, predictions, out / LISTENING, name, examples, audio)
+        page = out / LISTENING
+        pages[LISTENING], anchors = listening_page(classifier, predictions, table, page, name, examples, audio)
     described = describe(model_path(report["model"]))
     return {REPORT: report_page(report, pages, described, predictions, history, anchors)} | pages

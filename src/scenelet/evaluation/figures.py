@@ -131,6 +131,75 @@ def curves_svg(history: Sequence[Epoch]) -> str:
     return _draw("curves", "Training", right + 14, height, panels=drawn, epochs=epochs, left=left, right=right)
 
 
+def detection_svg(curve: Mapping[str, Sequence[float | None]], thresholds: Sequence[float | None]) -> str:
+    """Draw the result of `scenelet.evaluation.detection.detection_curve`.
+
+    Args:
+        curve: precision and recall by threshold.
+        thresholds: (classes,) the model's thresholds, which are marked; None: a label that is never sure.
+    """
+    rows = [[(t, v) for t, v in zip(curve["threshold"], curve[key], strict=True)] for key in ("precision", "recall")]
+    ticks = [(value, f"{100 * value:.0f} %") for value in (0, 0.25, 0.5, 0.75, 1)]
+    return _threshold_figure("Precision and recall", "precision; dashed: recall", rows, ticks, thresholds)
+
+
+def alarms_svg(alarms: Mapping[str, Any]) -> str:
+    """Draw the false alarms per hour of all labels, and the target, over the threshold of all labels.
+
+    The axis is logarithmic. Its lowest value stands for 0.
+
+    Args:
+        alarms: the result of `scenelet.evaluation.alarm_report.alarm_report`.
+    """
+    totals = [sum(own) / alarms["hours"] for own in zip(*alarms["counts"].values(), strict=True)]
+    lowest = math.floor(math.log10(min(1 / alarms["hours"], alarms["target_per_hour"]) / 2))
+    highest = max(lowest + 1, math.ceil(math.log10(max(*totals, alarms["target_per_hour"]))))
+
+    def scaled(rate: float) -> float:
+        return (max(lowest, math.log10(rate)) - lowest) / (highest - lowest) if rate else 0.0
+
+    ticks = [(scaled(10.0**k), f"{10.0**k:g}" if k > lowest else "0") for k in range(lowest, highest + 1)]
+    thresholds = alarms["thresholds"]
+    lines = [
+        list(zip(thresholds, map(scaled, totals), strict=True)),
+        [(end, scaled(alarms["target_per_hour"])) for end in (0.0, 1.0)],
+    ]
+    general = next(iter(alarms["per_label"].values()))["before"]["threshold"]
+    caption = "false alarms per hour; dashed: target"
+    return _threshold_figure("False alarms", caption, lines, ticks, [general])
+
+
+def _threshold_figure(
+    title: str,
+    caption: str,
+    lines: Sequence[Sequence[tuple[float | None, float | None]]],
+    y_ticks: Sequence[tuple[float, str]],
+    marked: Sequence[float | None],
+) -> str:
+    """Draw lines of points from 0 to 1, over a threshold. The lowest and the highest `marked` threshold are marked."""
+    left, top, side = 52.0, 28.0, 260.0
+    bottom, right = top + side, left + side
+    known = [threshold for threshold in marked if threshold is not None]
+    return _draw(
+        "lines",
+        title,
+        right + 18,
+        bottom + 42,
+        caption=caption,
+        lines=[
+            " ".join(f"{left + side * x:.1f},{bottom - side * y:.1f}" for x, y in line if not (x is None or y is None))
+            for line in lines
+        ],
+        marks=[round(left + side * x, 1) for x in sorted({min(known), max(known)})] if known else [],
+        x_ticks=[{"x": left + side * x, "text": f"{100 * x:.0f} %"} for x in (0, 0.25, 0.5, 0.75, 1)],
+        y_ticks=[{"y": round(bottom - side * y, 1), "text": text} for y, text in y_ticks],
+        left=left,
+        right=right,
+        top=top,
+        bottom=bottom,
+    )
+
+
 def _ticks(low: float, high: float, about: int = 4) -> list[float]:
     """Choose at least two round numbers that span the range from `low` to `high`."""
     if high <= low:

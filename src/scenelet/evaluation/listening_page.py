@@ -1,4 +1,4 @@
-"""The listening page of an evaluation: mistakes and least certain answers, with audio and spectrograms."""
+"""The listening page of an evaluation: mistakes and least certain answers, with audio, spectrograms and corrections."""
 
 import math
 from collections.abc import Sequence
@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from scenelet.data.clips import ClipTable
+from scenelet.evaluation.answer_table import answer_table
 from scenelet.evaluation.clip_audio import EMBED_SECONDS, AudioChoice, PlayerSource, player_source
 from scenelet.evaluation.clip_prediction import ClipPrediction
 from scenelet.evaluation.spectrogram import spectrogram_windows
@@ -48,6 +50,7 @@ def select_clips(predictions: Sequence[ClipPrediction], count: int) -> tuple[lis
 def listening_page(
     classifier: Classifier,
     predictions: Sequence[ClipPrediction],
+    table: ClipTable,
     page: Path,
     model: str,
     count: int,
@@ -58,6 +61,7 @@ def listening_page(
     Args:
         classifier: the model that gave `predictions`.
         predictions: the evaluated clips, with their paths and windows.
+        table: the data set, whose labels the page corrects.
         page: path of the page; links to recordings are relative to it.
         model: the model's name.
         count: maximum length of each of the two lists.
@@ -77,13 +81,28 @@ def listening_page(
         i: _entry(classifier, predictions[i], i, windows[i], page, max_levels, audio)
         for i in track(chosen, "Listening page", len(chosen))
     }
+    answers = answer_table(table, predictions, show_folder=audio == "link")
+    numbers = {name: number for number, name in enumerate(answers.rows)}
+    for i, entry in entries.items():
+        entry["row"] = numbers.get(predictions[i].name)
     parts = [
         {"title": "Mistakes", "kind": "mistakes", "entries": [entries[i] for i in mistakes]},
         {"title": "Least certain answers", "kind": "uncertain", "entries": [entries[i] for i in uncertain]},
     ]
     wrong = sum(not prediction.is_correct for prediction in predictions)
-    values = {"model": model, "parts": parts, "clips": len(predictions), "wrong": wrong, "audio": audio}
-    html = render("scenelet.evaluation", "listening.html.j2", embed_seconds=EMBED_SECONDS, **values)
+    html = render(
+        "scenelet.evaluation",
+        "listening.html.j2",
+        model=model,
+        parts=parts,
+        clips=len(predictions),
+        wrong=wrong,
+        audio=audio,
+        embed_seconds=EMBED_SECONDS,
+        answers=answers.script_values(classifier.labels),
+        total=len(table.clips),
+        left_out=answers.left_out,
+    )
     return html, {i: entries[i]["anchor"] for i in chosen}
 
 
@@ -104,7 +123,6 @@ def _entry(
     audio: AudioChoice,
 ) -> dict[str, Any]:
     """Collect the template's values for one clip."""
-    assert prediction.path is not None
     labels, config = classifier.labels, classifier.model.window
     answer, truth = labels.index(prediction.predicted), labels.index(prediction.label)
     rate = classifier.model.features.sample_rate
@@ -116,7 +134,7 @@ def _entry(
         shown[-1] = truth
     length = (count - 1) * hop + config.seconds  # an upper bound, since the last window may be padded
     begin = max(0.0, min(strongest * hop, length - EMBED_SECONDS))
-    source = player_source(prediction.path, page, audio, begin)
+    source = player_source(prediction.recording, page, audio, begin)
     return {
         "anchor": f"clip-{index + 1}",
         "clip": prediction,
@@ -128,7 +146,7 @@ def _entry(
         "count": count,
         "windows": [
             window | {"played": _is_played(window, source)}
-            for window in spectrogram_windows(classifier, prediction.path, windows, answer, max_levels)
+            for window in spectrogram_windows(classifier, prediction.recording, windows, answer, max_levels)
         ],
         "over_time": _over_time(prediction, answer, truth) if count > 1 else None,
         "seconds": length,

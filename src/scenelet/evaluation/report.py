@@ -10,13 +10,15 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
+from scenelet.evaluation.alarm_report import alarm_table
 from scenelet.evaluation.bootstrap import MIN_GROUPS, interval_text
 from scenelet.evaluation.clip_prediction import ClipPrediction
+from scenelet.evaluation.detection import background_text
 from scenelet.utils.csv_cells import safe_row
 from scenelet.utils.files import csv_text, make_folder, replace_files
 
 REPORT, LISTENING = "report.html", "listening.html"
-OPTIONAL_FILES = {LISTENING, "curves.svg", "predictions_unused.csv"}
+OPTIONAL_FILES = {LISTENING, "curves.svg", "alarms.svg", "predictions_unused.csv"}
 NOTE = (
     "[low, high]: 95 % interval, by bootstrap over groups; exact for 0 and 100 %. [few groups]: fewer than"
     f" {MIN_GROUPS} groups, so no interval."
@@ -129,7 +131,9 @@ def report_table(report: Mapping[str, Any], cities: Sequence[tuple[str, Mapping[
     note = f"Warning: {report['warning']}. " if report.get("warning") else ""
     if report.get("sure"):
         note += f"{sure_text(report)} "
+    note += f"{text} " if (text := background_text(report)) else ""
     tables = [_class_table(report), *([_city_table(cities)] if cities else [])]
+    tables += [alarm_table(report["false_alarms"])] if "false_alarms" in report else []
     return Group(Text(headline), *tables, Text(note + NOTE, style="dim"))
 
 

@@ -7,10 +7,19 @@ from typing import Any
 
 from markupsafe import Markup
 
+from scenelet.evaluation.alarm_report import alarm_rows, rates_text
 from scenelet.evaluation.bootstrap import LEVEL, MIN_GROUPS
 from scenelet.evaluation.breakdown import city_rows
 from scenelet.evaluation.clip_prediction import ClipPrediction
-from scenelet.evaluation.figures import classes_svg, confusion_svg, curves_svg, reliability_svg
+from scenelet.evaluation.detection import background_text
+from scenelet.evaluation.figures import (
+    alarms_svg,
+    classes_svg,
+    confusion_svg,
+    curves_svg,
+    detection_svg,
+    reliability_svg,
+)
 from scenelet.evaluation.history import Epoch
 from scenelet.evaluation.report import most_confused, sure_text
 from scenelet.model.sizes import SIZE_RULES
@@ -30,7 +39,10 @@ def figure_files(report: Mapping[str, Any], history: Sequence[Epoch]) -> dict[st
         "confusion.svg": confusion_svg(report["labels"], report["confusion"]),
         "classes.svg": classes_svg(report["per_class"]),
         "reliability.svg": reliability_svg(report["reliability"]),
+        "detection.svg": detection_svg(report["detection"], report["sure"]["thresholds"]),
     }
+    if "false_alarms" in report:
+        figures["alarms.svg"] = alarms_svg(report["false_alarms"])
     return figures | ({"curves.svg": curves_svg(history)} if history else {})
 
 
@@ -65,6 +77,9 @@ def report_page(
         "report.html.j2",
         report=report,
         sure=sure_text(report),
+        background=background_text(report),
+        rates=rates_text(report["false_alarms"]) if "false_alarms" in report else "",
+        alarms=alarm_rows(report["false_alarms"]) if "false_alarms" in report else [],
         figures={name.removesuffix(".svg"): Markup(svg) for name, svg in figures.items()},  # noqa: S704 - our own SVG
         classes=[
             {"label": label, "wrong": most_confused(label, labels, counts), **report["per_class"][label]}

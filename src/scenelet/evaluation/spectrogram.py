@@ -3,23 +3,21 @@
 import base64
 import itertools
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from scenelet.audio.display import hz_to_row, levels, shown_range
+from scenelet.audio.display import format_hz, levels, shown_range, ticks_hz
+from scenelet.audio.io import AudioSource
 from scenelet.audio.log_mel import Features
 from scenelet.audio.windows import sound_span, windows
 from scenelet.config import FeatureConfig
 from scenelet.inference.classifier import Classifier
 from scenelet.inference.occlusion import OcclusionMap, occlusion_map
 
-TICKS_HZ = (50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000)
 TICK_STEPS_SECONDS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200)
-MIN_TICK_DISTANCE = 0.085  # as a fraction of the height
 MAX_TICKS = 6  # on the time axis
 MIN_BAR_SPACE = 0.02  # below the axis of the bars, as a fraction of the largest bar
 CHANNELS: dict[str | int, tuple[str, ...]] = {"stereo": ("left", "right"), "mid-side": ("mid", "side")}
@@ -27,13 +25,13 @@ Span = tuple[float, float]
 
 
 def spectrogram_windows(
-    classifier: Classifier, path: Path, indices: Sequence[int], answer: int, max_levels: int
+    classifier: Classifier, recording: AudioSource, indices: Sequence[int], answer: int, max_levels: int
 ) -> Iterator[dict[str, Any]]:
     """Yield some windows of a recording, in the order of time, as values for the listening page's template.
 
     Args:
         classifier: the model.
-        path: the recording.
+        recording: the recording, or a part of one.
         indices: indices of the windows.
         answer: index of the label that the occlusion map explains.
         max_levels: maximum number of levels per window; neighbors are averaged in larger spectrograms.
@@ -42,7 +40,7 @@ def spectrogram_windows(
         AudioError: the recording cannot be read.
     """
     features, window = classifier.model.features, classifier.model.window
-    all_windows = zip(classifier.log_mel_windows(path), _spans(classifier, path), strict=False)
+    all_windows = zip(classifier.log_mel_windows(recording), _spans(classifier, recording), strict=False)
     wanted = [(i, *found) for i, found in enumerate(itertools.islice(all_windows, max(indices) + 1)) if i in indices]
     floor, top = shown_range([log_mel for _, log_mel, _ in wanted], features.top_db)
     for index, log_mel, span in wanted:
@@ -71,14 +69,14 @@ def spectrogram_windows(
         }
 
 
-def _spans(classifier: Classifier, path: Path) -> Iterator[Span]:
+def _spans(classifier: Classifier, recording: AudioSource) -> Iterator[Span]:
     """Yield begin and length of the sound in each window, in s, before silent ends are filled with repeated sound."""
     features, window = classifier.model.features, classifier.model.window
     if window.pad_mode == "zeros":
         yield from itertools.repeat((0.0, window.seconds))  # endless
     min_samples = window.min_sound_samples(features.sample_rate)
     zero_padded = window.model_copy(update={"pad_mode": "zeros"})
-    for samples in windows(path, features, zero_padded):
+    for samples in windows(recording, features, zero_padded):
         first, last = sound_span(samples, window.silence_threshold_db, min_samples)
         yield first / features.sample_rate, (last - first) / features.sample_rate
 
@@ -107,33 +105,6 @@ def average_neighbors(log_mel: Features, max_size: int) -> Features:
         counts = np.diff([*starts, log_mel.shape[axis]])
         log_mel = (sums / (counts[:, None] if axis == 1 else counts)).astype(np.float32)
     return log_mel
-
-
-def ticks_hz(features: FeatureConfig) -> list[dict[str, Any]]:
-    """Choose the ticks {"position", "text"} of the frequency axis; positions are fractions of the height.
-
-    >>> [tick["text"] for tick in ticks_hz(FeatureConfig(sample_rate=8000, n_mels=64))]
-    ['100 Hz', '500 Hz', '1 kHz', '2 kHz']
-    """
-    ticks: list[dict[str, Any]] = []
-    margin = MIN_TICK_DISTANCE / 3
-    for hz in TICKS_HZ:
-        if not features.fmin_hz <= hz <= features.top_hz:
-            continue
-        position = (hz_to_row(features, hz) + 0.5) / features.n_mels
-        is_distant = not ticks or position - ticks[-1]["position"] > MIN_TICK_DISTANCE
-        if margin < position < 1 - margin and is_distant:
-            ticks.append({"position": position, "text": format_hz(hz)})
-    return ticks
-
-
-def format_hz(hz: float) -> str:
-    """Format a frequency with its unit.
-
-    >>> format_hz(250), format_hz(12500)
-    ('250 Hz', '12.5 kHz')
-    """
-    return f"{hz:.0f} Hz" if hz < 1000 else f"{hz / 1000:.3g} kHz"
 
 
 def _ticks_s(start: float, seconds: float, frames: int, features: FeatureConfig) -> list[dict[str, Any]]:

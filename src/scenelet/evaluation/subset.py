@@ -53,7 +53,7 @@ def select_subset(table: ClipTable, name: str | None, fold: str | None, provenan
         if needs_split:
             raise
         return _all_clips(table)
-    is_training_split = split_hash(split) == provenance.get("split_hash")
+    is_training_split = split_hash(split) in [provenance.get(name) for name in ("split_hash", "own_split_hash")]
     if not is_training_split and not needs_split:
         return _all_clips(table)
     warning = None

@@ -73,7 +73,14 @@ def compute_trial(store: Store, trial: Trial, description: str, test_curve: bool
         details = _fine_tuning_details(built, clip_probabilities(network, dataset.test.features))
     else:
         file = encode_model(
-            to_scene_model(network, dataset.labels, config.features, config.window, dtype=FULL_PRECISION)
+            to_scene_model(
+                network,
+                dataset.labels,
+                config.features,
+                config.window,
+                dtype=FULL_PRECISION,
+                background=dataset.table.background,
+            )
         )
         model = decode_model(file, description)
         answers = file_probabilities(Classifier(model), dataset.test.features)
@@ -103,7 +110,7 @@ def _train(store: Store, trial: Trial, dataset: Dataset, description: str, test_
     if not (run / runs.METRICS).is_file():
         for teacher in trial.teachers:
             config = teacher.config
-            loaded = ("features", "window", "split", "waveform")
+            loaded = ("features", "window", "data", "split", "waveform")
             is_same_data = all(getattr(config, s) == getattr(trial.config, s) for s in loaded)
             with store.lock(teacher, wait=True):
                 teacher_dataset = dataset if is_same_data else load_dataset(store.table, config)

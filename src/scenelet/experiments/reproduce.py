@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from scenelet.config import RunConfig
+from scenelet.data.background import add_background
 from scenelet.data.clips import ClipTable
 from scenelet.errors import OutputError, RunError, SceneletError, UsageError
 from scenelet.experiments.comparison import RowCache, SystemResult, compare, summarize_settings
@@ -74,7 +75,7 @@ def reproduce(
     print_message(description)
     store = Store(out, table)
     trials = _trials(systems, recipe, seeds, planned.held_out, cities)
-    _check_systems(systems, configs, table.labels, recipe)
+    _check_systems(systems, configs, table, recipe)
     held_out = [*(["cities"] if cities else []), *(f"fold{fold}" for fold in dict.fromkeys(folds))]
     file_name = "-".join([Path(name).stem, Path(recipe).stem, *held_out])  # e.g. table3-paper-fold1
     settings = {row.name: summarize_settings(configs[row.name], row.teacher) for row in systems.rows}
@@ -179,12 +180,11 @@ def _trials(systems: SystemTable, recipe: str, seeds: int, held_out: Sequence[st
     ]
 
 
-def _check_systems(
-    systems: SystemTable, configs: Mapping[str, RunConfig], labels: tuple[str, ...], recipe: str
-) -> None:
+def _check_systems(systems: SystemTable, configs: Mapping[str, RunConfig], table: ClipTable, recipe: str) -> None:
     """Check before the first trial that every system can be built, stored and distilled."""
     for row in systems.rows:
         config = configs[row.name]
+        labels = add_background(table, config.data).labels
         try:
             network = build_blank_network(config, len(labels))
             to_scene_model(network, labels, config.features, config.window).shapes()

@@ -27,6 +27,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from scenelet.config import PruneConfig, Settings
+from scenelet.data.background import add_background
 from scenelet.data.clips import ClipTable
 from scenelet.data.splits import Split, make_split, split_hash
 from scenelet.errors import BusyError, RunError
@@ -46,7 +47,9 @@ class Store:
     def __init__(self, folder: Path, table: ClipTable) -> None:
         self.folder, self.table = folder, table
         self._results: dict[Path, TrialResult] = {}
-        self._clips_hash = functools.cache(lambda split: _clips_hash(make_split(table, split)))
+        self._clips_hash = functools.cache(
+            lambda data, split: _clips_hash(make_split(add_background(table, data), split))
+        )
 
     def read_result(self, trial: Trial) -> TrialResult | None:
         """Read the result of a trial; returns None if the trial is not finished.
@@ -117,7 +120,7 @@ class Store:
     def _training_key(self, trial: Trial) -> str:
         training = trial.config.model_copy(update={"prune": PruneConfig()})
         teachers = [self._training_key(teacher) for teacher in trial.teachers]
-        return _hash(self._clips_hash(trial.config.split), _changed_settings(training), *teachers)
+        return _hash(self._clips_hash(trial.config.data, trial.config.split), _changed_settings(training), *teachers)
 
 
 def _changed_settings(settings: Settings) -> dict[str, Any]:

@@ -20,6 +20,7 @@ PROVENANCE_ENTRIES = {
     "recipe": "Recipe",
     "network": "Network",
     "teacher": "Distilled from",
+    "source": "Started from",
     "split": "Split",
     "split_hash": "Hash of the split",
     "train_cities": "Training cities",

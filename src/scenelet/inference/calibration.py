@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scenelet.inference.prediction import Probabilities
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -60,18 +62,18 @@ def stored_calibration(results: Mapping[str, Any]) -> Calibration | None:
     return Calibration(temperature, subset, clips, (loss_before, loss_after), (ece_before, ece_after))
 
 
-def apply_temperature(windows: NDArray[np.floating[Any]], temperature: float) -> NDArray[np.float64]:
+def apply_temperature(windows: NDArray[np.floating[Any]], temperature: float) -> Probabilities:
     """Return the probabilities of logits that are divided by a temperature: p ** (1 / temperature), normalized.
 
     Args:
         windows: (n, classes) probabilities of windows. Those of a silent window are 0 and stay so.
         temperature: more than 0. `1 / temperature` undoes it.
 
-    >>> apply_temperature(np.array([[0.8, 0.2], [0.0, 0.0]]), 0.5).round(3).tolist()
-    [[0.941, 0.059], [0.0, 0.0]]
+    >>> apply_temperature(np.array([[0.8, 0.2], [0.0, 0.0]]), 0.5).round(4).tolist()  # doctest: +ELLIPSIS
+    [[0.941..., 0.058...], [0.0, 0.0]]
     """
     rows = np.asarray(windows, np.float64)
     highest = rows.max(axis=1, keepdims=True)
     powers = (rows / np.where(highest > 0, highest, 1)) ** (1 / temperature)  # the highest is 1, so no sum underflows
     totals = powers.sum(axis=1, keepdims=True)
-    return np.asarray(powers / np.where(totals > 0, totals, 1))
+    return np.asarray(powers / np.where(totals > 0, totals, 1), np.float32)

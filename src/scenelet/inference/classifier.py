@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scenelet.audio.io import AudioSource, Samples
 from scenelet.audio.log_mel import Features
 from scenelet.audio.samples import check_samples
+from scenelet.audio.segment import Segment
 from scenelet.audio.windows import NoSound, Windows, windows, windows_of_array
 from scenelet.errors import AudioError, UsageError
 from scenelet.inference.pipeline import EmbeddingPipeline, make_embedding_pipeline, make_pipeline
@@ -102,7 +103,8 @@ class Classifier:
         A recording without a class has the label "silence" or "too short", see `Prediction`.
 
         Args:
-            recording: a path or an open binary file. For samples in memory use `predict_proba`.
+            recording: a path, an open binary file, or a `scenelet.audio.segment.Segment`, which is a part of a
+                recording. For samples in memory use `predict_proba`.
 
         Raises:
             AudioError: the recording cannot be read, see `scenelet.audio.io.blocks`.
@@ -135,7 +137,7 @@ class Classifier:
         network. A single recording uses all threads.
 
         Args:
-            recordings: paths or open binary files.
+            recordings: paths, open binary files or segments.
             errors: treatment of recordings that cannot be read. "return" yields an AudioError instead of the
                 prediction. "raise" stops yielding at the first one, still reads all others, and then raises one
                 AudioError that summarizes all.
@@ -286,7 +288,7 @@ def _check_recording(recording: AudioSource) -> AudioSource:
     """Return the recording, or raise UsageError if it is neither a path nor an open binary file."""
     if isinstance(recording, str) and recording.startswith(("http://", "https://")):
         raise UsageError(f"{recording}: is a URL; download it first, or use `scenelet predict --out`")
-    if isinstance(recording, str | os.PathLike) or callable(getattr(recording, "seek", None)):
+    if isinstance(recording, str | os.PathLike | Segment) or callable(getattr(recording, "seek", None)):
         return recording
     raise UsageError(
         f"a recording is {type(recording).__name__}; give a path or an open binary file,"

@@ -1,5 +1,6 @@
 """Live sound: predictions hop by hop, and their smoothing to steady answers, which may be "unsure"."""
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,8 +12,11 @@ from scenelet.audio.windows import WindowSplitter
 from scenelet.errors import EmptyAudioError, UsageError
 from scenelet.inference.classifier import Classifier
 from scenelet.inference.prediction import Probabilities
+from scenelet.utils.parallel import parallel_map
 
 DEFAULT_HOP_SECONDS, MIN_HOP_SECONDS = 1.0, 0.05
+WINDOWS_PER_THREAD = 8
+"""Windows that are computed together, for each thread after the first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +47,8 @@ class Stream:
         sample_rate: rate of the blocks in Hz.
         hop_seconds: time between two windows, at most the window's length. None is one second, or the window's length
             if it is shorter.
+        threads: number of threads that the windows of a long block are distributed over. The classifier must allow so
+            many callers.
 
     Raises:
         UsageError: the hop is longer than a window or shorter than `MIN_HOP_SECONDS`.
@@ -53,13 +59,15 @@ class Stream:
     [5.0, 5.5, 6.0]
     """
 
-    def __init__(self, classifier: Classifier, sample_rate: int, hop_seconds: float | None = None) -> None:
+    def __init__(
+        self, classifier: Classifier, sample_rate: int, hop_seconds: float | None = None, threads: int = 1
+    ) -> None:
         features, window = classifier.model.features, classifier.model.window
         hop = min(DEFAULT_HOP_SECONDS, window.seconds) if hop_seconds is None else hop_seconds
         minimum = min(MIN_HOP_SECONDS, window.seconds)
         if not minimum <= hop <= window.seconds:
             raise UsageError(f"a hop of {hop:g} s; give one from {minimum:g} s up to the window's {window.seconds:g} s")
-        self._classifier = classifier
+        self._classifier, self._threads = classifier, threads
         self._splitter = WindowSplitter(sample_rate, features, window.model_copy(update={"hop_seconds": hop}))
         self._source_rate, self._rate = sample_rate, features.sample_rate
         self._received, self._emitted = 0, 0
@@ -77,8 +85,7 @@ class Stream:
     def push(self, samples: Samples) -> Iterator[StreamPrediction]:
         """Add samples (1 or 2, n), full scale +-1, and yield the predictions of the windows that are now complete."""
         self._received += samples.shape[1]
-        for window in self._splitter.push(samples):
-            yield self._predict(window)
+        yield from self._predict(self._splitter.push(samples))
 
     def finish(self) -> Iterator[StreamPrediction]:
         """End the sound and yield the remaining predictions. As for a file, the last window is padded with silence.
@@ -88,14 +95,16 @@ class Stream:
         """
         if self._received == 0:
             raise EmptyAudioError("no sound came")
-        for window in self._splitter.finish():
-            yield self._predict(window)
+        yield from self._predict(self._splitter.finish())
 
-    def _predict(self, window: Samples) -> StreamPrediction:
-        end = (self._splitter.length + self._emitted * self._splitter.hop) / self._rate
-        self._emitted += 1
-        end = min(end, self._received / self._source_rate)  # the last window is padded
-        return StreamPrediction(end, *self._classifier.predict_window(window))
+    def _predict(self, windows: Iterator[Samples]) -> Iterator[StreamPrediction]:
+        size = max(1, WINDOWS_PER_THREAD * (self._threads - 1))  # bounds the memory
+        while batch := list(itertools.islice(windows, size)):
+            for prediction in parallel_map(self._classifier.predict_window, batch, self._threads):
+                end = (self._splitter.length + self._emitted * self._splitter.hop) / self._rate
+                self._emitted += 1
+                # the last window is padded
+                yield StreamPrediction(min(end, self._received / self._source_rate), *prediction)
 
 
 @dataclass(frozen=True)

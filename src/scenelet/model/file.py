@@ -16,6 +16,7 @@ import json
 import os
 import struct
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,10 +102,31 @@ def encode_model(model: SceneModel) -> bytes:
     """
     _check_encodings(model)
     sections = encode_weights(*_all_arrays(model))
-    plain = _header_json(model, {name: len(stored) for name, stored in sections.items()})
+    return _join(model, {name: len(stored) for name, stored in sections.items()}, b"".join(sections.values()))
+
+
+def replace_results(data: bytes, results: Mapping[str, Any]) -> bytes:
+    """Return a file with other `SceneModel.results`. The bytes of its weights stay the same.
+
+    Raises:
+        ModelFileError: as `decode_model`, or the results cannot be stored.
+
+    >>> from scenelet.model.pretrained import built_in
+    >>> data = read_bytes(built_in("esc10"))
+    >>> decode_model(replace_results(data, {"note": 1}), "copy").results
+    {'note': 1}
+    """
+    model = replace(decode_model(data, "the file"), results=dict(results))
+    stored_size, lengths = stored_lengths(data)
+    return _join(model, lengths, data[_START.size + stored_size : -_CHECKSUM_BYTES])
+
+
+def _join(model: SceneModel, lengths: Mapping[str, int], sections: bytes) -> bytes:
+    """Return the file of a model with these sections, whose compressed bytes are `lengths`."""
+    plain = _header_json(model, lengths)
     parse_header(plain)  # a file that a reader would refuse is not written
     stored_header = compress_bytes(plain)
-    body = b"".join([stored_header, *sections.values()])
+    body = stored_header + sections
     length = _START.size + len(body) + _CHECKSUM_BYTES
     if length > MAX_FILE_BYTES or len(plain) > MAX_HEADER_BYTES:
         raise ModelFileError(

@@ -24,6 +24,7 @@ def to_scene_model(
     provenance: Mapping[str, Any] | None = None,
     results: Mapping[str, Any] | None = None,
     licenses: tuple[str, ...] = (),
+    background: str | None = None,
 ) -> SceneModel:
     """Convert a network to plain data that predicts without PyTorch.
 
@@ -40,6 +41,7 @@ def to_scene_model(
             `scenelet.nn.quantize`); or "fp32", which stores every array exactly at twice the size.
         provenance, results: JSON values; see `SceneModel`.
         licenses: the licenses of the training recordings.
+        background: the label that means none of the others, or None.
 
     Raises:
         TypeError: as `scenelet.nn.trace.trace`.
@@ -70,6 +72,7 @@ def to_scene_model(
         provenance=dict(provenance or {}),
         results=dict(results or {}),
         licenses=list(licenses),
+        background=background,
     )
 
 

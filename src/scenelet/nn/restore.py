@@ -1,7 +1,7 @@
 """Conversion of a model's arrays back to the weights of a network, the inverse of `scenelet.nn.trace`."""
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -77,17 +77,18 @@ def estimate_statistics(network: StandardizedNetwork, batches: Iterable[Tensor])
     measured = copy.deepcopy(network).double().eval()  # PyTorch's own layers compute in double, and call each module
     sums = {name: torch.zeros(3, *_rows(norm.running_mean).shape, dtype=torch.float64) for name, norm in norms.items()}
 
-    def count(name: str) -> object:
+    def count(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def hook(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            bands = inputs[0].unflatten(2, (sums[name].shape[1], -1))  # (batch, channels, sub_bands, ...)
-            values = [torch.full_like(bands, 1), bands, bands.square()]
-            sums[name] += torch.stack([value.sum((0, 3, 4)).T for value in values])
+            (x,), sub_bands = inputs, sums[name].shape[1]
+            bands = x.reshape(*x.shape[:2], sub_bands, -1)  # (batch, channels, sub_bands, values)
+            values = [torch.ones_like(bands), bands, bands.square()]
+            sums[name] += torch.stack([value.sum((0, 3)).T for value in values])
 
         return hook
 
     for name, module in measured.named_modules():
         if name in norms:
-            module.register_forward_pre_hook(count(name))  # type: ignore[arg-type]
+            module.register_forward_pre_hook(count(name))
     for x in batches:
         measured(x.double())
     for name, norm in norms.items():

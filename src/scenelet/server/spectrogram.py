@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scenelet.audio.display import levels, shown_range
+from scenelet.audio.display import levels, pool, shown_range
 from scenelet.audio.io import AudioSource, blocks
 from scenelet.audio.log_mel import LogMel
 from scenelet.audio.windows import WindowSplitter
@@ -69,17 +69,3 @@ class SpectrogramReader:
         edge = min(self._edge_frames, inner.shape[1] // 2)  # frames that hold reflected sound
         inner[:, :edge], inner[:, inner.shape[1] - edge :] = inner[:, [edge]], inner[:, [-edge - 1]]
         self._pieces.append(pool(pool(inner, self._columns).T, MAX_BANDS).T)
-
-
-def pool(values: NDArray[np.float32], columns: int) -> NDArray[np.float32]:
-    """Average values (rows, n) to at most `columns` columns.
-
-    Examples:
-        >>> pool(np.float32([[1, 3, 5, 7]]), 2)
-        array([[2., 6.]], dtype=float32)
-    """
-    count = values.shape[1]
-    if count <= columns:
-        return values
-    edges = np.linspace(0, count, columns + 1).astype(int)
-    return (np.add.reduceat(values, edges[:-1], axis=1) / np.diff(edges)).astype(np.float32)

@@ -14,7 +14,7 @@ from scenelet.data.feature_cache import ClipFeatures
 from scenelet.training.augment import Augmentation, build_augmentations
 from scenelet.training.device import CPU, to_device
 from scenelet.training.impulse_responses import impulse_responses
-from scenelet.training.mixing import NO_MIXING, Mixer, build_mixer
+from scenelet.training.mixing import NO_MIXING, Batch, Mixer, build_mixer
 from scenelet.training.ranks import SINGLE, Rank
 from scenelet.training.waveform_loader import WaveformLoader
 from scenelet.training.window_loader import WindowLoader
@@ -37,6 +37,7 @@ class LabelledFeatures:
     names: tuple[str, ...] = ()  # names of the clips for error messages; empty if they are not known
     answers: NDArray[np.float32] | None = None  # (clips, classes) probabilities by teachers, see `Distillation`
     waveforms: ClipFeatures | None = None  # samples of the same windows, for training on waveforms
+    background: int | None = None  # class that means none of the others
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -53,6 +54,19 @@ class LabelledFeatures:
         """Return the number of clips of each class."""
         return [int(count) for count in np.bincount(self.targets, minlength=self.classes)]
 
+    def epoch_counts(self) -> list[int]:
+        """Return the number of clips of each class in an epoch: of background, as many as a mean class has.
+
+        >>> features = ClipFeatures(np.zeros((9, 1, 1, 1), np.float16), np.arange(9), np.ones(9, np.int64))
+        >>> LabelledFeatures(features, np.array([0, 0, 0, 0, 0, 0, 0, 1, 2]), 3, background=0).epoch_counts()
+        [1, 1, 1]
+        """
+        counts = self.class_counts()
+        if self.background is not None:
+            others = len(self) - counts[self.background]
+            counts[self.background] = max(1, round(others / max(1, self.classes - 1)))
+        return counts
+
 
 def class_indices(clips: Sequence[Clip], labels: Sequence[str]) -> NDArray[np.int64]:
     """Return the index (clips,) of each clip's label in `labels`."""
@@ -63,9 +77,10 @@ def class_indices(clips: Sequence[Clip], labels: Sequence[str]) -> NDArray[np.in
 class EpochBatches:
     """Batches of one epoch. All of its randomness comes from (seed, epoch).
 
-    Each clip appears once, with one of its windows drawn at random. The last batch is left out if it has fewer clips
-    than there are devices, or a single clip, because batch normalization needs two. `drop_last` leaves out any
-    incomplete one, unless it is the only batch.
+    Each clip appears once, with one of its windows drawn at random. Of background, as many clips are drawn as a mean
+    class has, and all recordings equally often, up to one draw. The last batch is left out if it has fewer clips than
+    there are devices, or a single clip, because batch normalization needs two. `drop_last` leaves out any incomplete
+    one, unless it is the only batch.
 
     The iterator yields x (batch, channels, n_mels, frames) and y, float32 tensors on `device`. y holds the mixed
     `label_weights` (batch, classes), or (batch, 2 classes) with the answers of teachers. The host draws and augments
@@ -88,9 +103,15 @@ class EpochBatches:
     waveforms: Sequence[WaveformLoader] = ()  # loader of augmented waveforms for each member; they replace `windows`
     device: torch.device = CPU
     members: int = 1  # networks of the ensemble
+    unmixed: int | None = None  # class whose clips are neither mixed nor mixed into others
+
+    @property
+    def size(self) -> int:
+        """Number of clips of the epoch, of which background clips may repeat."""
+        return sum(self.clips.epoch_counts())
 
     def __len__(self) -> int:
-        full, rest = divmod(len(self.clips), self.batch_size)
+        full, rest = divmod(self.size, self.batch_size)
         dropped = self.drop_last and full > 0
         return full + (rest >= max(2, self.rank.world_size) and not dropped)
 
@@ -100,7 +121,7 @@ class EpochBatches:
         It is (clips of the slice) x (devices) / (clips of the batch). With it, the mean of the losses over the devices
         is the mean over the batch, even if the slices differ in length.
         """
-        count = min(self.batch_size, len(self.clips) - index * self.batch_size)
+        count = min(self.batch_size, self.size - index * self.batch_size)
         part = self.rank.slice_of(count)
         return float((part.stop - part.start) * self.rank.world_size / count)
 
@@ -111,7 +132,8 @@ class EpochBatches:
 
     def names(self, index: int) -> tuple[str, ...]:
         """Return the names of the clips of batch `index`, on all devices together."""
-        drawn = [clip for member in range(self.members) for clip in self._draw(self.epoch, member)[0][index]]
+        draws = [self._draw(self.epoch, member) for member in range(self.members)]
+        drawn = [clip for draw in draws for clip in draw.clips[draw.batches[index]]]
         return tuple(dict.fromkeys(self.clips.names[clip] for clip in drawn)) if self.clips.names else ()
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -121,29 +143,48 @@ class EpochBatches:
             yield (torch.cat(x), torch.cat(y)) if others else batch[0]
 
     def _batches(self, member: int) -> Iterator[tuple[Tensor, Tensor]]:
-        drawn, chosen, rng = self._draw(self.epoch, member)
-        batches = drawn[: len(self)]
-        load = self._load_waveforms(batches, member) if self.waveforms else self._load_cached(batches, chosen)
+        draw = self._draw(self.epoch, member)
+        batches = draw.batches[: len(self)]
+        load = self._load_waveforms(batches, member) if self.waveforms else self._load_cached(batches, draw)
         for x, labels in load:
             for augmentation in self.augmentations:
-                x = augmentation(x, rng)
-            x, y = self.mixer(x, to_device(labels, x.device), rng)
+                x = augmentation(x, draw.rng)
+            x, y = self._mix(x, labels, draw.rng)
             part = self.rank.slice_of(len(x))
             yield x[part], y[part]
 
-    def _draw(self, epoch: int, member: int) -> tuple[list[NDArray[np.int64]], NDArray[np.int64], np.random.Generator]:
-        """Draw a member's epoch: the clips of each batch, left-out ones included, and the window (clips,) of each clip.
+    def _mix(self, x: Tensor, labels: NDArray[np.float32], rng: np.random.Generator) -> Batch:
+        """Mix a batch, except for the clips of the class `unmixed`."""
+        y = to_device(labels, x.device)
+        own = np.arange(len(labels)) if self.unmixed is None else np.flatnonzero(labels[:, self.unmixed] == 0)
+        if len(own) == len(labels):
+            return self.mixer(x, y, rng)
+        if len(own):
+            rows = to_device(own, x.device)
+            x[rows], y[rows] = self.mixer(x[rows], y[rows], rng)
+        return x, y
 
-        The generator that drew them is returned too, for augmentations and mixing.
-        """
+    def _draw(self, epoch: int, member: int) -> "_Draw":
+        """Draw a member's epoch: its clips, their windows, and the batches."""
         rng = np.random.default_rng([self.seed, epoch, *([MEMBER, member] if member else [])])
-        order = rng.permutation(len(self.clips))
+        clips = self._draw_clips(rng)
+        order = rng.permutation(len(clips))
         batches = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
-        return batches, rng.integers(self.clips.features.count), rng
+        return _Draw(batches, clips, rng.integers(self.clips.features.count[clips]), rng)
 
-    def _load_cached(self, batches: Sequence[NDArray[np.int64]], chosen: NDArray[np.int64]) -> Iterator[Loaded]:
+    def _draw_clips(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Return all clips of an epoch (n,), with those of background last, which are drawn."""
+        background = self.clips.background
+        if background is None:
+            return np.arange(len(self.clips))
+        is_background = self.clips.targets == background
+        own, count = np.flatnonzero(is_background), self.clips.epoch_counts()[background]
+        rounds = [rng.permutation(own) for _ in range(-(-count // len(own)))]
+        return np.concatenate([np.flatnonzero(~is_background), *rounds])[: self.size]
+
+    def _load_cached(self, batches: Sequence[NDArray[np.int64]], draw: "_Draw") -> Iterator[Loaded]:
         windows = self.windows or WindowLoader(self.clips.features)
-        rows, labels = windows.first + chosen, self.clips.label_weights()
+        rows, labels = windows.first[draw.clips] + draw.windows, self.clips.label_weights()[draw.clips]
         yield from zip(windows.load(rows[b] for b in batches), (labels[b] for b in batches), strict=True)
 
     def _load_waveforms(self, batches: Sequence[NDArray[np.int64]], member: int) -> Iterator[Loaded]:
@@ -155,11 +196,10 @@ class EpochBatches:
         loader = self.waveforms[member]
         reuse = loader.config.reuse_epochs
         made_in = self.epoch - self.epoch % reuse
-        drawn, chosen, rng = self._draw(made_in, member)
-        if reuse == 1:
-            drawn = drawn[: len(self)]
-        rows, labels = loader.clips.first + chosen, self.clips.label_weights()
-        rngs = rng.spawn(len(drawn))  # independent of the generator that draws log-mel augmentations
+        draw = self._draw(made_in, member)
+        drawn = draw.batches[: len(self)] if reuse == 1 else draw.batches
+        rows, labels = loader.clips.first[draw.clips] + draw.windows, self.clips.label_weights()[draw.clips]
+        rngs = draw.rng.spawn(len(drawn))  # independent of the generator that draws log-mel augmentations
         loaded = loader.load(made_in, [(b, rows[b], labels[b], own) for b, own in zip(drawn, rngs, strict=True)])
         if made_in != self.epoch:
             if loader.kept_epoch != made_in:
@@ -172,6 +212,16 @@ class EpochBatches:
                 for _ in loaded:
                     pass
             yield torch.from_numpy(x).to(self.device), y
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """Draw of an epoch. Its clips have numbers from 0 on, by which batches name them."""
+
+    batches: list[NDArray[np.int64]]  # numbers of the clips of each batch, left-out ones included
+    clips: NDArray[np.int64]  # (n,) index of each clip in the training clips
+    windows: NDArray[np.int64]  # (n,) window of each clip
+    rng: np.random.Generator  # the generator that drew them, for augmentations and mixing
 
 
 def epoch_batches(
@@ -210,6 +260,7 @@ def epoch_batches(
             schedule.drop_last,
             waveforms=loaders,
             members=members,
+            unmixed=_unmixed_class(clips, config),
         )
 
     return batches
@@ -218,4 +269,9 @@ def epoch_batches(
 def _waveform_loader(clips: LabelledFeatures, config: RunConfig) -> WaveformLoader:
     assert clips.waveforms is not None  # `load_dataset` loads them
     threads = max(1, cpu_count() // config.trainer.devices)
-    return WaveformLoader(clips.waveforms, config.waveform, config.features, impulse_responses(config), threads)
+    responses, unmixed = impulse_responses(config), _unmixed_class(clips, config)
+    return WaveformLoader(clips.waveforms, config.waveform, config.features, responses, threads, unmixed)
+
+
+def _unmixed_class(clips: LabelledFeatures, config: RunConfig) -> int | None:
+    return None if config.mixing.background else clips.background

@@ -29,7 +29,7 @@ def print_data_warnings(out: Path, table: ClipTable, split: Split, window_second
     replace_file(out / WARNINGS, json.dumps([asdict(finding) for finding in findings], indent=2) + "\n")
     for line in warning_lines(findings, str(table.path)):
         print_message(line)
-    if note := background_note(table.labels):
+    if table.background is None and (note := background_note(table.labels)):
         print_message(f"note: {note}")
 
 

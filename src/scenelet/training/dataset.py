@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from scenelet.config import RunConfig
 from scenelet.config.run_folder import DataRecord
+from scenelet.data.background import add_background
 from scenelet.data.clips import Clip, ClipTable
 from scenelet.data.feature_cache import band_statistics, load_features, load_waveforms
 from scenelet.data.group_division import split_groups
@@ -54,6 +55,7 @@ class Dataset:
             path=table.path.resolve(),
             audio_dir=None if table.audio_dir is None else table.audio_dir.resolve(),
             tau_3_class=table.tau_3_class,
+            multi_label=table.multi_label,
             description=table.describe(),
             synthetic=table.synthetic,
             license=table.license,
@@ -66,33 +68,37 @@ class Dataset:
                 yield name, clips
 
     def band_statistics(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return mean and standard deviation (n_mels,) of the training clips, dB."""
-        return band_statistics(self.train.features)
+        """Return mean and standard deviation (n_mels,) of the training clips, dB; without hours of background."""
+        own = np.flatnonzero(self.train.targets != self.train.background)
+        return band_statistics(self.train.features.select(own))
 
 
 def load_dataset(table: ClipTable, config: RunConfig) -> Dataset:
-    """Split a clip table, print its description, and load its features, which are computed if they are not cached.
+    """Add the background, split the clips, print a description, and load the features, computing missing ones.
 
     Args:
         table: the clips, see `scenelet.data.load.load_table`.
-        config: features, window, split, and whether to train on waveforms.
+        config: features, window, background, split, and whether to train on waveforms.
 
     Raises:
-        SceneletError: as `make_split`, `load_features`, and `impulse_responses`, whose files are checked here.
+        SceneletError: as `add_background`, `make_split`, `load_features`, and `impulse_responses`, whose files are
+            checked here.
     """
     impulse_responses(config)
+    table = add_background(table, config.data)
     split = make_split(table, config.split)
     _print_description(table, split, config)
     clips = (*split.train, *split.validation, *split.test)
     features = load_features(clips, table.root, config.features, config.window)
     targets = class_indices(clips, table.labels)
+    background = None if table.background is None else table.labels.index(table.background)
 
     def part(start: int, count: int) -> LabelledFeatures | None:
         if count == 0:
             return None
         rows = slice(start, start + count)
         names = tuple(clip.name for clip in clips[rows])
-        return LabelledFeatures(features.select(rows), targets[rows], len(table.labels), names)
+        return LabelledFeatures(features.select(rows), targets[rows], len(table.labels), names, background=background)
 
     train = part(0, len(split.train))
     assert train is not None  # make_split refuses a class without training clips
@@ -146,6 +152,9 @@ def subset(clips: LabelledFeatures, rows: NDArray[np.integer]) -> LabelledFeatur
 def _print_description(table: ClipTable, split: Split, config: RunConfig) -> None:
     print_message(table.describe())
     print_message(split.description)
+    if table.background is not None:
+        mixed = "mixed as the other classes" if config.mixing.background else "not mixed"
+        print_message(f"background: the class {table.background!r}, as many clips per epoch as a mean class, {mixed}")
     shared = {clip.group for clip in split.train} & {clip.group for clip in split.test}
     if shared:
         print_message(
@@ -156,7 +165,7 @@ def _print_description(table: ClipTable, split: Split, config: RunConfig) -> Non
             f"warning: the test has {pluralize(len(split.test), 'clip')}, and one is worth up to {worth:.1f} points of"
             " macro accuracy; record more, as so few say little"
         )
-    if all(clip.group == clip.name for clip in table.clips) and (split.validation or split.test):
+    if all(clip.group == clip.recording_name for clip in table.clips) and (split.validation or split.test):
         print_message(
             "warning: the data names no groups; clips of one location may be in training and in test, and flatter the"
             " accuracy"

@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from scenelet.config import RunConfig
 from scenelet.config.recipes import load_recipe
 from scenelet.config.run_folder import check_folder_is_new
+from scenelet.data.background import add_background
 from scenelet.data.load import load_table
 from scenelet.data.write_csv import CLIPS, write_clip_csv
 from scenelet.errors import AudioError, UsageError
@@ -113,7 +114,9 @@ class SceneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         # layers draw unused initial weights from PyTorch's global generator, whose state belongs to the caller
         with _FITTING, quiet(not self.verbose), torch.random.fork_rng(devices=[]), self._folder() as folder:
             audio_dir = write_clip_csv(folder, paths, labels, group_names)
-            table = load_table(folder / CLIPS, audio_dir)
+            table = add_background(load_table(folder / CLIPS, audio_dir), config.data)
+            if table.background_clips:
+                raise UsageError("data.background is a folder; give its recordings in X, with the label 'background'")
             train(table, folder, config, recipe=os.fspath(self.recipe))
             compress(folder, folder / MODEL)
             self.classifier_ = Classifier(read_model(folder / MODEL))

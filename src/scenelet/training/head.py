@@ -150,7 +150,8 @@ def fit_regression(
         return loss / total + penalty, np.concatenate([gradient.ravel(), slope.sum(0) / total])
 
     start = np.zeros(classes * (x.shape[1] + 1))
-    found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": 1000, "gtol": 1e-7}).x
+    options = {"maxiter": 1000, "ftol": 1e-14, "gtol": 1e-8}
+    found = minimize(objective, start, jac=True, method="L-BFGS-B", options=options).x
     weight = found[:-classes].reshape(classes, -1) / deviation
     return weight, found[-classes:] - weight @ mean
 

@@ -68,7 +68,7 @@ def load_recorded_table(
         SceneletError: as `scenelet.data.load.load_table`.
     """
     if path is not None:
-        return load_table(path, audio_dir, record.tau_3_class)
+        return load_table(path, audio_dir, record.tau_3_class, multi_label=record.multi_label)
     folder = record.audio_dir if audio_dir is None else audio_dir
     for missing in (record.path, *([] if folder is None else [folder])):
         if not missing.exists():
@@ -76,4 +76,4 @@ def load_recorded_table(
                 f"{missing}: the recordings of this run were there, and are not now; give their new path with --data"
                 " (and --audio-dir)"
             )
-    return load_table(record.path, folder, record.tau_3_class)
+    return load_table(record.path, folder, record.tau_3_class, multi_label=record.multi_label)

@@ -40,7 +40,7 @@ class TrainingProgress(Callback):
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Show the bar, which is partly filled if training resumes."""
         assert isinstance(module, SceneModule)
-        self.clips = len(module.batches(0).clips)
+        self.clips = module.batches(0).size
         if trainer.current_epoch:
             print_message(f"resuming after epoch {trainer.current_epoch} of {trainer.max_epochs}")
         self.done, self.total = trainer.global_step, (trainer.max_epochs or 0) * int(trainer.num_training_batches)

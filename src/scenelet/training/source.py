@@ -136,7 +136,7 @@ def run_is_frozen(record: RunRecord) -> bool:
 def default_source(train: Sequence[Clip], changed: Iterable[str]) -> str | None:
     """Return the source of a run for which the user names none.
 
-    It is `DEFAULT_SOURCE` if a class has fewer than `FEW_CLIPS` clips, unless the user changed settings of the training.
+    It is `DEFAULT_SOURCE` if a class has fewer than `FEW_CLIPS` clips and the user changed nothing about the training.
 
     Args:
         train: the training clips.

@@ -22,6 +22,7 @@ from scenelet.config.run_folder import (
     write_metrics,
     write_record,
 )
+from scenelet.data.background import absolute_background, add_background
 from scenelet.data.clips import ClipTable
 from scenelet.data.load import as_table
 from scenelet.data.splits import split_table
@@ -101,6 +102,9 @@ def train(
         until_done.enter_context(quiet(rank.is_worker))
         table = data.table if isinstance(data, Dataset) else as_table(data)
         start = find_source(out, source, resume)
+        if config is not None:
+            table = add_background(table, config.data)
+            config = config.model_copy(update={"data": absolute_background(config.data, table)})
         if limits != NO_LIMITS:
             config = _search_network(config, limits, table.labels, start)
         if start is not None and config is not None:
@@ -163,7 +167,7 @@ def _check_freeze(config: RunConfig, source: Source | None, dataset: Dataset, ha
     """Return whether only the last layer is fitted, and check that other settings allow it."""
     if config.transfer.freeze is True and source is None:
         raise UsageError("transfer.freeze is true, and there are no trained weights to freeze; name some with --from")
-    frozen = is_frozen(config, source and source.record, dataset.train.class_counts())
+    frozen = is_frozen(config, None if source is None else source.record, dataset.train.class_counts())
     if frozen and has_teachers:
         raise UsageError("a frozen network learns nothing from --teacher; leave it out, or set transfer.freeze=false")
     if frozen and config.trainer.world_size > 1:
@@ -203,7 +207,7 @@ def _begin_run(
             train_counts=tuple(dataset.train.class_counts()),
             versions=versions() | {"precision": resolve_precision(config.precision), "device": device_name()},
             teachers=teachers.records,
-            source=source and source.record,
+            source=None if source is None else source.record,
         )
         write_record(out, record, split_csv)
     if shows_messages():
@@ -215,7 +219,7 @@ def _build_module(
 ) -> SceneModule:
     return SceneModule(
         network,
-        build_loss(config.loss, dataset.train.class_counts()),
+        build_loss(config.loss, dataset.train.epoch_counts()),
         config.schedule,
         epoch_batches(
             teachers.teach(dataset.train, config.distillation), config, rank=rank, members=config.network.members
@@ -228,7 +232,7 @@ def _build_module(
 
 def _print_plan(module: SceneModule, config: RunConfig, dataset: Dataset, teachers: Teachers) -> None:
     parameters = sum(p.numel() for p in module.network.parameters())
-    epochs = f"{pluralize(config.schedule.epochs, 'epoch')} of {len(dataset.train):,} clips"
+    epochs = f"{pluralize(config.schedule.epochs, 'epoch')} of {module.batches(0).size:,} clips"
     names = [record.path for record in teachers.records]
     distilled = f", distilled from {first_few(names)}" if names else ""
     devices = "" if module.rank.is_single else f", on {module.rank.world_size} devices"

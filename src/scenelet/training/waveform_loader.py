@@ -44,6 +44,7 @@ class WaveformLoader:
         features: log-mel.
         responses: impulse responses, which `response_probability` above 0 needs.
         threads: number of threads, each of which computes a batch; None: one per CPU.
+        unmixed: class whose clips are neither mixed nor mixed into others, or None.
 
     >>> tones = np.sin(np.outer([0.1, 0.2], np.arange(4000))).astype(np.float16)[:, None]
     >>> clips = ClipFeatures(tones, first=np.array([0, 1]), count=np.array([1, 1]))
@@ -62,7 +63,9 @@ class WaveformLoader:
         features: FeatureConfig,
         responses: Sequence[Response] = (),
         threads: int | None = None,
+        unmixed: int | None = None,
     ) -> None:
+        self.unmixed = -1 if unmixed is None else unmixed
         self.clips, self.config, self.responses = clips, config, responses
         self.sample_rate, self.threads = features.sample_rate, threads or cpu_count()
         self.samples = clips.values.shape[2]
@@ -83,7 +86,8 @@ class WaveformLoader:
     def load(self, epoch: int, batches: Sequence[Draw]) -> Iterator[tuple[NDArray[np.float32], Labels]]:
         """Yield x (n, channels, n_mels, frames) and the label weights (n, classes) of each batch of an epoch.
 
-        All clips are in one of the batches. If several epochs use them, `kept` returns them afterwards, as float16.
+        The batches hold each number of a clip once. If several epochs use them, `kept` returns them afterwards, as
+        float16.
         """
         self.kept_epoch = None
         # PyTorch converts float16 much faster than NumPy
@@ -91,7 +95,7 @@ class WaveformLoader:
         augmented = map_threads(self._augment_batch, read, self.threads)
         for (clips, *_), (x, y) in zip(batches, augmented, strict=True):
             if self.config.reuse_epochs > 1:
-                self._keep(clips, x, y)
+                self._keep(clips, x, y, sum(len(each) for each, *_ in batches))
             yield x, y
         self.kept_epoch = epoch
 
@@ -101,9 +105,8 @@ class WaveformLoader:
         x, y = self._kept
         return torch.from_numpy(x[clips]).float().numpy(), y[clips]
 
-    def _keep(self, clips: NDArray[np.int64], x: NDArray[np.float32], y: Labels) -> None:
+    def _keep(self, clips: NDArray[np.int64], x: NDArray[np.float32], y: Labels, count: int) -> None:
         if self._kept is None:
-            count = len(self.clips)
             self._kept = np.empty((count, *x.shape[1:]), np.float16), np.empty((count, y.shape[1]), np.float32)
         self._kept[0][clips], self._kept[1][clips] = x, y
 
@@ -134,7 +137,9 @@ class WaveformLoader:
         classes, mixed, mixed_labels = labels.argmax(1), list(clean), labels.copy()
         levels = [augment.level_db(x, self.sample_rate) for x in clean]
         for clip, x in enumerate(clean):
-            others = np.flatnonzero(classes != classes[clip])
+            others = np.flatnonzero((classes != classes[clip]) & (classes != self.unmixed))
+            if classes[clip] == self.unmixed:
+                continue
             if len(others) and rng.random() < self.config.mix_probability:
                 other, weight = int(rng.choice(others)), float(rng.random())
                 mixed[clip] = augment.mix_between_classes(x, clean[other], weight, levels[clip], levels[other])

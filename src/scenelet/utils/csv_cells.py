@@ -17,3 +17,12 @@ def safe_row(cells: Iterable[object]) -> list[object]:
     ["'=1+1.wav", 'rain', -0.5, '-0.5']
     """
     return [f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell for cell in cells]
+
+
+def original_cell(text: str) -> str:
+    """Remove the apostrophe that `safe_row` put before a text.
+
+    >>> original_cell("'-rain"), original_cell("'t Hooft"), original_cell("-rain")
+    ('-rain', "'t Hooft", '-rain')
+    """
+    return text[1:] if text.startswith("'") and _FORMULA.match(text[1:]) else text

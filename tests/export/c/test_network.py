@@ -22,6 +22,7 @@ from scenelet.export.fused.run_int8 import run_int8
 from scenelet.inference.classifier import Classifier
 from scenelet.model.ops import INPUT, OUTPUT
 from scenelet.model.scene_model import SceneModel
+from scenelet.training.compression.calibration import scale_logits
 
 COMPILERS = ["gcc", "clang"]
 ARM = ("make", "arm-none-eabi-gcc", "qemu-system-arm")
@@ -91,6 +92,19 @@ def test_float_uses_the_integers_of_the_model(tmp_path: Path) -> None:
     check_float(changed(model, arrays=model.arrays | weights, encodings=encodings), tmp_path, "gcc")
     source = (tmp_path / "model_network.c").read_text()
     assert len(re.findall(r"static const int8_t", source)) > len(weights)  # and the ones of the standardization
+
+
+@pytest.mark.parametrize("settings", [ALL_NETWORKS[2], ALL_NETWORKS[3], ALL_NETWORKS[8]], ids=str)
+def test_calibrated_network_predicts_like_the_classifier(settings: dict[str, Any], tmp_path: Path) -> None:
+    """A dense layer takes in the temperature. After a mean, the temperature is a layer."""
+    model = traced_model(settings)
+    calibrated = scale_logits(model, 1.7)
+    for check in (check_float, check_int8):
+        folder = tmp_path / check.__name__
+        folder.mkdir()
+        check(calibrated, folder, "gcc")
+    extra = len(fuse(calibrated).layers) - len(fuse(model).layers)
+    assert extra == (0 if settings["name"] == "bc_resnet" else 1)
 
 
 def on_a_grid(array: np.ndarray) -> np.ndarray:

@@ -93,6 +93,16 @@ def test_write_site_writes_nothing_if_a_file_is_in_its_way(tmp_path: Path) -> No
     assert os.listdir(tmp_path) == ["model.js"]
 
 
+def test_page_knows_the_threshold_of_each_label(tmp_path: Path) -> None:
+    stored = {"probabilities": {"indoor": 0.9, "transportation": None}, "false_alarms_per_hour": 1, "hours": 2}
+    classifier = Classifier(changed(tiny_model(), results={"label_thresholds": stored}))
+    write_site(classifier, "tiny", tmp_path, RUNTIME)
+    page = (tmp_path / "index.html").read_text()
+    settings = re.search(r'<script type="application/json" id="model"[^>]*>(.*?)</script>', page, re.DOTALL)
+    assert settings is not None
+    assert json.loads(settings[1])["thresholds"] == [0.9, 0.5, None]
+
+
 def test_settings_follow_window_rule() -> None:
     model = tiny_model()
     window = model.window.model_copy(

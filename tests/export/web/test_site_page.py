@@ -86,7 +86,10 @@ def test_answers_equal_predictions(
 ) -> None:
     model = tiny_model()
     features = model.features.model_copy(update={"channels": layout})
-    classifier = Classifier(changed(model, features=features, window=model.window.model_copy(update=window)))
+    thresholds = {"indoor": None, "outdoor": None, "transportation": 0.4}
+    stored = {"probabilities": thresholds, "false_alarms_per_hour": 1, "hours": 2}
+    rule, results = model.window.model_copy(update=window), {"label_thresholds": stored}
+    classifier = Classifier(changed(model, features=features, window=rule, results=results))
     write_site(classifier, "tiny", tmp_path / "site", runtime)
     sounds = {
         "mono": rng.normal(0, 0.1, (1, 3700)),

@@ -196,6 +196,18 @@ def test_hold_out_validation_splits_between_groups(trained: Trained) -> None:
         assert subset.targets.tolist() == dataset.train.targets[rows].tolist()
 
 
+class ScaledLogits(torch.nn.Module):
+    """A network whose logits are scaled."""
+
+    def __init__(self, network: torch.nn.Module, scale: float) -> None:
+        super().__init__()
+        self.network, self.scale = network, scale
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.scale * self.network(x)
+        return logits
+
+
 @pytest.mark.parametrize("dtype", ["int8", "int4"])
 def test_compress_file_gives_the_probabilities_of_the_network(trained: Trained, dtype: str, tmp_path: Path) -> None:
     folder, config, network, dataset, _ = trained
@@ -210,10 +222,12 @@ def test_compress_file_gives_the_probabilities_of_the_network(trained: Trained, 
     small = rounded(small, asked.prune)
     assert dataset.test is not None
     from_file = file_probabilities(Classifier(model), dataset.test.features)
-    in_torch = clip_probabilities(small, dataset.test.features)
+    scale = model.arrays["calibrated.scale"].item()
+    in_torch = clip_probabilities(ScaledLogits(small, scale), dataset.test.features)
     assert np.abs(from_file - in_torch).max() < 1e-5
     assert (from_file.argmax(1) == in_torch.argmax(1)).all()
-    assert (
-        result["compressed"]["test"]["log_loss"]
-        == classification_report(dataset.test.targets, from_file, dataset.labels)["log_loss"]
+    assert result["compressed"]["test"]["log_loss"] == pytest.approx(
+        classification_report(dataset.test.targets, from_file, dataset.labels)["log_loss"], abs=1e-6
     )
+    assert result["calibration"]["temperature"] == pytest.approx(1 / scale)
+    assert result["calibration"]["after"]["log_loss"] == result["compressed"]["test"]["log_loss"]

@@ -106,6 +106,7 @@ def _near_duplicate_findings(all_stats: Mapping[Clip, RecordingStats], subsets: 
         pair
         for pair in find_matches([all_stats[clip].fingerprint for clip in clips])
         if all_stats[clips[pair.first]].digest != all_stats[clips[pair.second]].digest
+        and clips[pair.first].path != clips[pair.second].path  # parts of one recording may overlap
     ]
     links = np.array([(pair.first, pair.second) for pair in pairs], int).reshape(-1, 2)
     graph = coo_array((np.ones(len(links)), links.T), shape=(len(clips), len(clips)))

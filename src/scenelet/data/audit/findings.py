@@ -76,7 +76,8 @@ def background_note(labels: Sequence[str]) -> str:
         return ""
     return (
         "no class is named like background or other: the model will answer with one of its classes whatever it hears;"
-        " if it will meet other sounds, record a class of them"
+        " if it will meet other sounds, record them as a class named background, or in a folder for"
+        " --set data.background=FOLDER"
     )
 
 

@@ -3,13 +3,12 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from scenelet.audio.io import BLOCK_FRAMES, blocks
+from scenelet.audio.io import BLOCK_FRAMES, AudioSource, blocks
 from scenelet.audio.samples import arrange_channels
 from scenelet.audio.windows import WindowSplitter
 from scenelet.data.audit import fingerprint, texture
@@ -62,19 +61,19 @@ StatsError = tuple[str, str]
 """Error of a recording that cannot be read: the kind of the finding, and the message."""
 
 
-def recording_stats_or_error(path: Path) -> RecordingStats | StatsError:
+def recording_stats_or_error(recording: AudioSource) -> RecordingStats | StatsError:
     """Return the `recording_stats`, or the error of a recording that cannot be read."""
     try:
-        return recording_stats(path)
+        return recording_stats(recording)
     except AudioError as error:
         return {EmptyAudioError: "empty", TruncatedAudioError: "truncated"}.get(type(error), "unreadable"), str(error)
 
 
-def recording_stats(path: Path, block_frames: int = BLOCK_FRAMES) -> RecordingStats:
+def recording_stats(recording: AudioSource, block_frames: int = BLOCK_FRAMES) -> RecordingStats:
     """Compute the statistics of one recording in constant memory.
 
     Args:
-        path: the recording.
+        recording: the recording, or a part of one.
         block_frames: maximum samples per channel that are read at once. The digest and the peak do not depend on it.
 
     Raises:
@@ -86,7 +85,7 @@ def recording_stats(path: Path, block_frames: int = BLOCK_FRAMES) -> RecordingSt
     (5.001, 44100, 1, 1.0)
     """
     notes: list[str] = []
-    remaining = blocks(path, block_frames=block_frames, on_note=notes.append)
+    remaining = blocks(recording, block_frames=block_frames, on_note=notes.append)
     samples, rate = next(remaining)  # `blocks` refuses a recording without samples
     statistics = _RunningStats(len(samples), rate)
     statistics.push(samples)

@@ -48,7 +48,7 @@ def all_recording_stats(
             writable = True
         lines = JsonLines(path)
         cached = {} if refresh else _read(lines, set(versions))
-        missing = [clip.path for clip, version in zip(clips, versions, strict=True) if version not in cached]
+        missing = [clip.recording for clip, version in zip(clips, versions, strict=True) if version not in cached]
         computed = map_processes(recording_stats_or_error, missing, workers)
         for version in versions:
             if (result := cached.pop(version, None)) is not None:

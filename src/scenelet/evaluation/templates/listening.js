@@ -87,3 +87,9 @@ for (const clip of document.querySelectorAll(".clip")) {
     for (const other of document.querySelectorAll("audio")) if (other !== audio) other.pause();
   });
 }
+
+const table = JSON.parse(document.getElementById("table").textContent);
+const ask = collectAnswers(table);
+for (const place of document.querySelectorAll("[data-row]")) {
+  ask(place, table.rows[Number(place.dataset.row)], place.dataset.answer);
+}

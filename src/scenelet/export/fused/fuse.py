@@ -15,9 +15,9 @@ from scenelet.model.scene_model import SceneModel
 def fuse(model: SceneModel) -> FusedNetwork:
     """Fuse the network of a model.
 
-    A `ScaleShift` that is the only reader of a convolution becomes its scale and shift, with any number of sub-bands. A
-    ReLU goes into the layer before it in the same way. Any other `ScaleShift` is a depthwise convolution of size 1 x 1,
-    and a `Linear` is a convolution of size 1 x 1.
+    A `ScaleShift` that is the only reader of a convolution or a dense layer becomes its scale and shift, with any
+    number of sub-bands. A ReLU goes into the layer before it in the same way. Any other `ScaleShift` is a depthwise
+    convolution of size 1 x 1, and a `Linear` is a convolution of size 1 x 1.
 
     Raises:
         ModelFileError: as `scenelet.model.shapes.shapes`.
@@ -39,7 +39,7 @@ def fuse(model: SceneModel) -> FusedNetwork:
             continue
         norm: ops.ScaleShift | None = None
         follower = only_reader.get(node.output)
-        if isinstance(node, ops.Conv) and isinstance(follower, ops.ScaleShift):
+        if isinstance(node, ops.Conv | ops.Linear) and isinstance(follower, ops.ScaleShift):
             norm, follower = follower, only_reader.get(follower.output)
             done.add(norm.output)
         relu = isinstance(node, ops.Conv | ops.ScaleShift | ops.Linear | ops.Add) and isinstance(follower, ops.Relu)
@@ -95,8 +95,12 @@ def _layer(
             return layers.Conv(name, node.input, ones, scale, shift, groups=channels, relu=relu)
         case ops.Linear():
             weight = _weight(node.weight, model, weights)
-            ones_row = np.ones((1, len(weight.steps)), np.float32)
-            return layers.Conv(name, node.input, weight, ones_row, model.arrays[node.bias][None], relu=relu)
+            out = len(weight.steps)
+            scale, shift = np.ones((1, out), np.float32), model.arrays[node.bias][None]
+            if norm is not None:
+                scale, offset = _affine(norm, out, model)
+                shift = shift * scale + offset
+            return layers.Conv(name, node.input, weight, scale, shift, relu=relu)
         case ops.Add():
             return layers.Add(name, node.inputs, relu)
         case ops.Relu():

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scenelet import __version__
 from scenelet.config import PruneConfig, RunConfig
 from scenelet.config.run_folder import RunRecord
-from scenelet.data.splits import split_hash
+from scenelet.data.splits import Clips, split_hash
 from scenelet.evaluation.metrics import classification_report
 from scenelet.inference.threshold import find_threshold
 from scenelet.model.file import encode_model, stored_model
@@ -110,6 +110,7 @@ def build_model(
             settings.dtype,
             provenance=_provenance(record, dataset, masks, settings) | _finetuning(record.config, config),
             licenses=_licenses(record, dataset),
+            background=dataset.table.background,
         )
 
     def size(network: StandardizedNetwork, masks: Masks, settings: PruneConfig) -> int:
@@ -157,7 +158,7 @@ def _provenance(record: RunRecord, dataset: Dataset, masks: Masks, settings: Pru
         "prune": settings.model_dump(),
         "dtype": settings.dtype,
         "teacher": config.distillation.model_dump() | {"teachers": teachers} if teachers else None,
-        "source": _source(record),
+        **_source(record),
         "seed": config.seed,
         "epochs": 0 if run_is_frozen(record) else config.schedule.epochs,
         "schedule": config.schedule.model_dump(),
@@ -166,8 +167,10 @@ def _provenance(record: RunRecord, dataset: Dataset, masks: Masks, settings: Pru
         "data": table.describe(),
         "synthetic": table.synthetic,
         "tau_3_class": table.tau_3_class,
+        **({"multi_label": table.multi_label} if table.multi_label != "refuse" else {}),
         "split": config.split.model_dump(),
         "split_hash": split_hash(dataset.split),
+        **_own_split_hash(dataset),
         "train_cities": sorted({clip.city for clip in dataset.split.train if clip.city is not None}),
         "train_clips": dict(zip(record.labels, record.train_counts, strict=True)),
         "versions": record.versions,
@@ -180,12 +183,23 @@ def _licenses(record: RunRecord, dataset: Dataset) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, own)))
 
 
-def _source(record: RunRecord) -> dict[str, Any] | None:
-    """Return the trained weights that the run started from, without the path, which is of this machine."""
+def _source(record: RunRecord) -> dict[str, Any]:
+    """Return the entry of the trained weights that the run started from, without the path, which is of this machine."""
     if record.source is None:
-        return None
+        return {}
     source = record.source.model_dump(mode="json", include={"sha256", "labels"})
-    return {"name": record.source.name, "frozen": run_is_frozen(record)} | source
+    return {"source": {"name": record.source.name, "frozen": run_is_frozen(record)} | source}
+
+
+def _own_split_hash(dataset: Dataset) -> dict[str, str]:
+    """Return the hash of the split without a background folder, for `evaluate`, which gets the data alone."""
+    added, split = {clip.name for clip in dataset.table.background_clips}, dataset.split
+
+    def own(clips: Clips) -> Clips:
+        return tuple(clip for clip in clips if clip.name not in added)
+
+    without = replace(split, train=own(split.train), validation=own(split.validation), test=own(split.test))
+    return {"own_split_hash": split_hash(without)} if added else {}
 
 
 def _finetuning(trained: RunConfig, config: RunConfig) -> dict[str, Any]:
@@ -206,7 +220,7 @@ def _results(dense: Reports, compressed: Reports, found: Mapping[str, Any]) -> d
         kind: {name: {key: report[key] for key in RESULT_KEYS} for name, report in reports.items()}
         for kind, reports in (("dense", dense), ("compressed", compressed))
     }
-    return results | found
+    return {**results, **found}
 
 
 def _found(dataset: Dataset, answers: Probabilities, calibration: Mapping[str, Any]) -> dict[str, Any]:

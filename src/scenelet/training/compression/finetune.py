@@ -64,7 +64,7 @@ def prune_and_finetune(
     first_epoch = config.schedule.epochs + SEED_STRIDE * settings.seed
     module = SceneModule(
         network.train(),
-        build_loss(loss, dataset.train.class_counts()),
+        build_loss(loss, dataset.train.epoch_counts()),
         finetuning_schedule(config.schedule, settings),
         epoch_batches(dataset.train, config, first_epoch, members=member_count(network.network)),
         sparsity=lambda epoch: sparsity_of_epoch(settings, epoch),

@@ -4,7 +4,10 @@ A page is one file that needs no network: its styles and scripts are inserted in
 """
 
 import functools
+import os
+import urllib.parse
 from importlib import resources
+from pathlib import Path
 
 import jinja2
 from markupsafe import Markup
@@ -24,6 +27,20 @@ def asset(name: str) -> str:
 def text(package: str, name: str) -> str:
     """Return the text of a file in a package."""
     return resources.files(package).joinpath(name).read_text(encoding="utf-8")
+
+
+def relative_url(path: Path, folder: Path) -> str:
+    """Return the percent-encoded URL of a file, relative to `folder` unless it is on another drive.
+
+    >>> relative_url(Path("data/50%.wav"), Path("data"))
+    '50%25.wav'
+    """
+    absolute = os.path.abspath(path)
+    try:
+        relative = os.path.relpath(absolute, os.path.abspath(folder))
+    except ValueError:  # on another drive
+        return Path(absolute).as_uri()
+    return urllib.parse.quote(os.fsencode(relative.replace(os.sep, "/")), safe="/")
 
 
 def render(package: str, template: str, **values: object) -> str:

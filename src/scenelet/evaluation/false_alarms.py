@@ -1,0 +1,191 @@
+"""False alarms: events in recordings of none of the classes, at each threshold, and thresholds for a rate of them.
+
+The recordings pass through the stream and the smoother of `timeline` and `listen`. Each event of a class is a false
+alarm. Unsure answers, silence and the background of the model are none.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaincinv
+
+from scenelet.audio.io import blocks, find_recordings, summarize_audio_errors
+from scenelet.errors import AudioError, UsageError
+from scenelet.evaluation.bootstrap import LEVEL, Interval
+from scenelet.inference.classifier import Classifier
+from scenelet.inference.stream import Stream, make_smoother
+from scenelet.inference.threshold import MIN_THRESHOLD, stored_threshold
+from scenelet.utils.console import track
+
+TARGET_PER_HOUR = 1.0
+"""Default rate of false alarms to find thresholds for."""
+GRID = np.unique(np.concatenate([np.arange(1, 198) / 200, 1 - np.geomspace(0.01, 1e-4, 13)]).round(6))
+"""Thresholds at which alarms are counted, besides the general one and infinity: steps of 0.005, and finer near 1."""
+
+
+@dataclass(frozen=True, eq=False)
+class AlarmCounts:
+    """Number of false alarms of each label at each threshold.
+
+    Attributes:
+        labels: the classes without the background.
+        thresholds: (thresholds,) ascending. The last one is infinity, at which there are no alarms.
+        counts: (labels, thresholds).
+        recordings, hours: number of recordings and their duration.
+    """
+
+    labels: tuple[str, ...]
+    thresholds: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    recordings: int
+    hours: float
+
+
+class AlarmCounter:
+    """Counter of the events of each label, at all thresholds at once.
+
+    It applies the last rule of `scenelet.inference.stream.PredictionSmoother`: an answer begins at the threshold of its
+    label, and stays until the probability falls below the threshold minus the margin. The label that the smoother holds
+    does not depend on thresholds, so neither do the events of one label on the thresholds of others.
+
+    Args:
+        labels: the classes to count.
+        thresholds: (thresholds,) minimum probabilities.
+        margin: the smoother's margin.
+
+    Attributes:
+        counts: (labels, thresholds) number of events so far.
+
+    >>> counter = AlarmCounter(("dog",), np.array([0.5, 0.8]), margin=0.1)
+    >>> for probability in (0.6, 0.9, 0.75, 0.45, 0.3, 0.6):
+    ...     counter.add("dog", probability)
+    >>> counter.counts.tolist()
+    [[2, 1]]
+    """
+
+    def __init__(self, labels: Sequence[str], thresholds: NDArray[np.float64], margin: float) -> None:
+        self._rows = {label: row for row, label in enumerate(labels)}
+        self._thresholds, self._margin = thresholds, margin
+        self.counts = np.zeros((len(labels), len(thresholds)), np.int64)
+        self._row: int | None = None  # the label of the previous prediction
+        self._sure = np.zeros(len(thresholds), bool)  # the thresholds at which it was an answer
+
+    def start(self) -> None:
+        """Begin a recording."""
+        self._row = None
+
+    def add(self, label: str | None, probability: float) -> None:
+        """Add the label that the smoother holds at the next time, and its probability; no class ends all events."""
+        row = self._rows.get(label or "")
+        if row is None or row != self._row:
+            self._sure = np.zeros_like(self._sure)
+        self._row = row
+        if row is not None:
+            sure = probability >= self._thresholds - self._margin * self._sure
+            self.counts[row] += sure & ~self._sure
+            self._sure = sure
+
+
+def count_alarms(classifier: Classifier, recordings: Sequence[Path]) -> AlarmCounts:
+    """Count the events in recordings of none of the classes, in constant memory.
+
+    Raises:
+        AudioError: recordings cannot be read.
+    """
+    labels = tuple(label for label in classifier.labels if label != classifier.model.background)
+    thresholds = np.append(np.union1d(GRID, general_threshold(classifier)), math.inf)
+    counter = AlarmCounter(labels, thresholds, make_smoother(classifier).margin)
+    seconds, errors = 0.0, list[AudioError]()
+    for path in track(recordings, "Counting false alarms", len(recordings)):
+        try:
+            seconds += _count_in_recording(classifier, path, counter)
+        except AudioError as error:
+            errors.append(error)
+    if errors:
+        raise summarize_audio_errors(errors, len(recordings))
+    return AlarmCounts(labels, thresholds, counter.counts, len(recordings), seconds / 3600)
+
+
+def _count_in_recording(classifier: Classifier, path: Path, counter: AlarmCounter) -> float:
+    """Add the events of one recording to the counter, and return its duration in seconds."""
+    smoother = make_smoother(classifier, threshold=0.0)  # its answer is the held label if the sound is known
+    counter.start()
+    stream, seconds = None, 0.0
+    for samples, rate in blocks(path):
+        stream = stream or Stream(classifier, rate)
+        seconds += samples.shape[1] / rate
+        for answer in map(smoother.update, stream.push(samples)):
+            counter.add(answer.label, answer.confidence)
+    if stream is not None:
+        for answer in map(smoother.update, stream.finish()):
+            counter.add(answer.label, answer.confidence)
+    return seconds
+
+
+def general_threshold(classifier: Classifier) -> float:
+    """Return the threshold that a model has for all labels, whether or not it stores one for each."""
+    stored = stored_threshold(classifier.model.results)
+    return MIN_THRESHOLD if stored is None else stored.probability
+
+
+def find_thresholds(counts: AlarmCounts, general: float, target_per_hour: float) -> dict[str, float]:
+    """Find a threshold for each label so that all labels together keep a rate of false alarms.
+
+    All labels begin with the general threshold. While the total is too high, the label with the most alarms gets the
+    next threshold with fewer alarms. Infinity means that the label is never sure.
+
+    >>> counts = np.array([[9, 4, 3, 0], [2, 2, 1, 0]])
+    >>> found = AlarmCounts(("dog", "rain"), np.array([0.5, 0.6, 0.7, math.inf]), counts, recordings=1, hours=2.0)
+    >>> find_thresholds(found, general=0.5, target_per_hour=2.5)
+    {'dog': 0.7, 'rain': 0.5}
+    """
+    rows = np.arange(len(counts.labels))
+    chosen = np.full(len(rows), np.searchsorted(counts.thresholds, general))
+    while (alarms := counts.counts[rows, chosen]).sum() > target_per_hour * counts.hours:
+        worst = int(alarms.argmax())
+        fewer = counts.counts[worst, chosen[worst] :] < alarms[worst]
+        chosen[worst] += int(fewer.argmax())
+    return dict(zip(counts.labels, counts.thresholds[chosen].tolist(), strict=True))
+
+
+def poisson_interval(count: int, exposure: float) -> Interval:
+    """Return a rate and its exact 95 % interval (Garwood 1936).
+
+    Args:
+        count: number of independent events.
+        exposure: time in which they were counted.
+
+    >>> interval = poisson_interval(0, exposure=2.0)
+    >>> interval.value, interval.low, round(interval.high, 3)
+    (0.0, 0.0, 1.844)
+    """
+    low = float(gammaincinv(count, (1 - LEVEL) / 2)) if count else 0.0
+    high = float(gammaincinv(count + 1, (1 + LEVEL) / 2))
+    return Interval(count / exposure, low / exposure, high / exposure)
+
+
+def hours_needed(target_per_hour: float) -> float:
+    """Return the hours without an alarm that show, with 95 % confidence, a rate below the target.
+
+    >>> round(hours_needed(1.0), 3)
+    2.996
+    """
+    return -math.log(1 - LEVEL) / target_per_hour
+
+
+def find_background(path: Path) -> list[Path]:
+    """List the recordings of `--background`: one file, or those of a folder.
+
+    Raises:
+        UsageError: there are none.
+    """
+    if not path.exists():
+        raise UsageError(f"--background {path}: no such file or folder")
+    paths = find_recordings(path) if path.is_dir() else [path]
+    if not paths:
+        raise UsageError(f"--background {path}: holds no recordings; give a folder that does, or a recording")
+    return paths

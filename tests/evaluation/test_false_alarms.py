@@ -1,0 +1,165 @@
+"""False alarms: counts at all thresholds at once, thresholds for a rate, and intervals."""
+
+import itertools
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from helpers.tiny_model import changed, tiny_model
+from scenelet.audio.io import read
+from scenelet.errors import AudioError, UsageError
+from scenelet.evaluation.false_alarms import (
+    AlarmCounter,
+    AlarmCounts,
+    count_alarms,
+    find_background,
+    find_thresholds,
+    general_threshold,
+    hours_needed,
+    poisson_interval,
+)
+from scenelet.inference.classifier import Classifier
+from scenelet.inference.stream import PredictionSmoother, Stream, StreamPrediction, make_smoother
+
+LABELS = ("dog", "rain", "none")
+THRESHOLDS = np.array([0.0, 0.3, 0.5, 0.6, 0.75, 0.9, 1.0, math.inf])
+
+
+def events_of(answers: list[str | None]) -> dict[str, int]:
+    """Count the events of each label in the answers of a recording, as a timeline shows them."""
+    counts = dict.fromkeys(LABELS, 0)
+    for before, label in itertools.pairwise([None, *answers]):
+        if label in counts and label != before:
+            counts[label] += 1
+    return counts
+
+
+def counts_of(*totals: list[int], hours: float = 2.0) -> AlarmCounts:
+    thresholds = np.append(np.linspace(0.5, 0.9, len(totals[0]) - 1), math.inf)
+    return AlarmCounts(LABELS[: len(totals)], thresholds, np.array(totals), 1, hours)
+
+
+rows = st.lists(st.floats(0.01, 1), min_size=3, max_size=3).map(lambda row: np.float32(row) / np.float32(sum(row)))
+silence = st.just(np.zeros(3, np.float32))
+
+
+@given(st.lists(st.one_of(rows, rows, rows, silence), max_size=60), st.sampled_from([0.0, 2.0]))
+def test_counter_counts_the_events_of_the_smoother_at_every_threshold(
+    steps: list[np.ndarray], smoothing: float
+) -> None:
+    predictions = [StreamPrediction(float(i), row) for i, row in enumerate(steps)]
+    counter = AlarmCounter(LABELS[:2], THRESHOLDS, margin=0.1)
+    held = PredictionSmoother(LABELS, (0.0,) * 3, smoothing)
+    for answer in map(held.update, predictions):
+        counter.add(answer.label, answer.confidence)
+    for column, threshold in enumerate(THRESHOLDS.tolist()):
+        smoother = PredictionSmoother(LABELS, (threshold,) * 3, smoothing)
+        expected = events_of([smoother.update(prediction).label for prediction in predictions])
+        assert counter.counts[:, column].tolist() == [expected["dog"], expected["rain"]], threshold
+
+
+def test_counter_begins_anew_with_each_recording() -> None:
+    counter = AlarmCounter(("dog",), np.array([0.5]), margin=0.1)
+    for _ in range(3):
+        counter.start()
+        counter.add("dog", 0.9)
+        counter.add("dog", 0.9)
+    assert counter.counts.tolist() == [[3]]
+
+
+@pytest.fixture
+def night(tmp_path: Path, rng: np.random.Generator) -> list[Path]:
+    """Two recordings of changing noise, 3 s and 1.5 s."""
+    paths = []
+    for index, seconds in enumerate((3.0, 1.5)):
+        n = int(8000 * seconds)
+        tone = np.sin(np.cumsum(rng.uniform(0.1, 3, n // 400 + 1).repeat(400)[:n]))
+        paths.append(tmp_path / f"{index}.wav")
+        soundfile.write(paths[-1], 0.1 * rng.standard_normal(n) + 0.3 * tone, 8000)
+    return paths
+
+
+def test_count_alarms_agrees_with_the_stream_of_each_recording(night: list[Path]) -> None:
+    classifier = Classifier(changed(tiny_model(), background="outdoor"), threads=1)
+    found = count_alarms(classifier, night)
+    assert found.labels == ("indoor", "transportation")
+    assert (found.recordings, found.hours) == (2, pytest.approx(4.5 / 3600))
+    assert found.counts[:, -1].tolist() == [0, 0]
+    for threshold in (0.1, 0.35, general_threshold(classifier)):
+        expected = dict.fromkeys(classifier.labels, 0)
+        for path in night:
+            samples, rate = read(path)
+            stream, smoother = Stream(classifier, rate), make_smoother(classifier, threshold)
+            answers = [smoother.update(p).label for p in [*stream.push(samples), *stream.finish()]]
+            for before, label in itertools.pairwise([None, *answers]):
+                if label is not None and label != before:
+                    expected[label] += 1
+        column = int(np.flatnonzero(np.isclose(found.thresholds, threshold))[0])
+        assert found.counts[:, column].tolist() == [expected["indoor"], expected["transportation"]]
+
+
+def test_count_alarms_names_all_recordings_that_cannot_be_read(night: list[Path], tmp_path: Path) -> None:
+    for name in ("bad1.wav", "bad2.wav"):
+        (tmp_path / name).write_bytes(b"RIFF")
+    with pytest.raises(AudioError, match="2 of 3 recordings cannot be read") as error:
+        count_alarms(Classifier(tiny_model(), threads=1), [night[0], tmp_path / "bad1.wav", tmp_path / "bad2.wav"])
+    assert "bad1.wav" in str(error.value)
+    assert "bad2.wav" in str(error.value)
+
+
+def test_find_thresholds_raises_the_label_with_the_most_alarms() -> None:
+    found = counts_of([9, 6, 4, 0], [5, 5, 1, 0])
+    assert find_thresholds(found, 0.5, target_per_hour=7.0) == {"dog": 0.5, "rain": 0.5}
+    assert find_thresholds(found, 0.5, target_per_hour=6.0) == {"dog": 0.7, "rain": 0.5}
+    assert find_thresholds(found, 0.5, target_per_hour=5.0) == {"dog": 0.9, "rain": 0.5}
+    assert find_thresholds(found, 0.5, target_per_hour=0.1) == {"dog": math.inf, "rain": math.inf}
+
+
+def test_find_thresholds_begins_at_the_general_threshold() -> None:
+    assert find_thresholds(counts_of([9, 0, 0, 0]), 0.9, target_per_hour=9.0) == {"dog": 0.9}
+
+
+def test_find_thresholds_passes_over_more_alarms_at_a_higher_threshold() -> None:
+    """A long event falls apart at a higher threshold, so counts need not fall."""
+    assert find_thresholds(counts_of([3, 5, 2, 0]), 0.5, target_per_hour=1.0) == {"dog": 0.9}
+
+
+tables = st.lists(st.lists(st.integers(0, 20), min_size=5, max_size=5), min_size=1, max_size=3)
+
+
+@given(tables, st.floats(0.01, 30))
+def test_find_thresholds_meet_the_target_and_lower_ones_do_not(totals: list[list[int]], target: float) -> None:
+    found = counts_of(*([*row, 0] for row in totals))
+    chosen = find_thresholds(found, 0.5, target)
+    columns = [int(np.searchsorted(found.thresholds, chosen[label])) for label in found.labels]
+    alarms = [int(found.counts[row, column]) for row, column in enumerate(columns)]
+    assert sum(alarms) <= target * found.hours
+    for row, column in enumerate(columns):
+        assert all(count > alarms[row] for count in totals[row][:column])  # no lower one has as few
+
+
+@given(st.integers(0, 400), st.floats(0.1, 1000))
+def test_poisson_interval_agrees_with_scipy(count: int, hours: float) -> None:
+    interval = poisson_interval(count, hours)
+    assert interval.value == count / hours
+    low = stats.chi2.ppf(0.025, 2 * count) / 2 / hours if count else 0.0
+    assert interval.low == pytest.approx(low, rel=1e-6)
+    assert interval.high == pytest.approx(stats.chi2.ppf(0.975, 2 * count + 2) / 2 / hours, rel=1e-6)
+
+
+def test_hours_needed_are_those_in_which_no_alarm_is_improbable() -> None:
+    for target in (0.1, 1.0, 7.0):
+        assert stats.poisson.pmf(0, target * hours_needed(target)) == pytest.approx(0.05)
+
+
+def test_find_background_refuses_a_path_without_recordings(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such file or folder"):
+        find_background(tmp_path / "none")
+    with pytest.raises(UsageError, match="holds no recordings"):
+        find_background(tmp_path)
