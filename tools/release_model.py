@@ -2,6 +2,7 @@
 
     python tools/release_model.py ESC10 --out ship
     python tools/release_model.py ESC10 --out ship --install
+    python tools/release_model.py ESC10 --out ship --model MODEL.scn
 
 ESC10 is a folder with `meta.csv` (filename,label,fold,group,source,license; the last two are the author and the terms
 of each recording) and `audio/`. The script does the same as these commands:
@@ -12,12 +13,13 @@ of each recording) and `audio/`. The script does the same as these commands:
 
 It also writes `esc10.md` (the model card), `esc10.predictions.csv` (the prediction for each test clip),
 `esc10.sources.csv` (the authors of the training recordings) and a test clip as an example. `--install` copies these
-five files into the package.
+five files into the package. `--model` takes a file of the model in place of training. It adds what `compress` adds
+after the training: temperature, threshold and known sounds. The stored weights stay as they are.
 """
 
 import argparse
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +30,18 @@ from scenelet.data.splits import make_split
 from scenelet.errors import SceneletError
 from scenelet.evaluation.bootstrap import interval_text
 from scenelet.evaluation.evaluate import evaluate
+from scenelet.evaluation.metrics import classification_report
+from scenelet.inference.threshold import find_threshold
 from scenelet.model.file import read_model, write_model
+from scenelet.model.scene_model import SceneModel
 from scenelet.model.summary import describe
+from scenelet.training.compression.build_model import RESULT_KEYS
+from scenelet.training.compression.calibration import calibrate
 from scenelet.training.compression.compress import compress
+from scenelet.training.compression.known_sounds import find_known_sounds
+from scenelet.training.dataset import Dataset, load_dataset
 from scenelet.training.train import train
-from scenelet.utils.files import csv_text, replace_file
+from scenelet.utils.files import csv_text, make_folder, replace_file
 
 MODELS = Path(__file__).parent.parent / "src" / "scenelet" / "model" / "pretrained"
 NAME, RECIPE, FOLD, LARGEST = "esc10", "default", "1", 500_000
@@ -71,11 +80,13 @@ The file `esc10.predictions.csv` has the prediction for every test clip. `scenel
 computes them again. ESC10 is a folder with the author's original clips, in Ogg. (`scenelet fetch esc10` downloads the
 WAV versions from ESC-50.)
 
-**Limits.** The model knows ten sounds and assigns one of them to any input. Its probabilities were not calibrated on
-data outside its training set. It was trained on {train} clips, so it may confuse a sound of an unfamiliar kind with
-another class. The metrics come from one training run and one fold. Earlier runs that were measured on fold 1 influenced
-the recipe, so the metrics may be optimistic. `docs/results.md` reports all five folds, and which folds influenced which
-choice.
+**Limits.** The model knows ten sounds. It was trained on {train} clips, so it may confuse a sound of an unfamiliar kind
+with one of its classes. Answers below {threshold:.1f} % and sounds with a similarity below {similarity:.4f} to all
+classes are unsure, but many sounds of other kinds pass both rules. Threshold, similarity and the temperature of the
+probabilities ({temperature:.2f}) come from the same {clips} clips of fold 1 as the metrics. So the metrics do not show
+how well these three values suit other recordings, and the log loss may be optimistic for this reason too. The metrics
+come from one training run and one fold. Earlier runs that were measured on fold 1 influenced the recipe, so the metrics
+may be optimistic. `docs/results.md` reports all five folds, and which folds influenced which choice.
 
 **Sources of the recordings.** {attribution}.
 The clips of ESC-10 are excerpts of recordings that were shared on Freesound, each under its own license.
@@ -143,6 +154,9 @@ def card(
         accuracy=interval_text(intervals["macro_accuracy"], 2, 100),
         log_loss=interval_text(intervals["log_loss"], 3),
         dense=100 * dense,
+        threshold=100 * described["results"]["threshold"]["probability"],
+        similarity=described["min_similarity"],
+        temperature=described["results"]["calibration"]["temperature"],
         classes="\n".join(rows),
         kept=described["parameters_kept"],
         parameters=described["parameters"],
@@ -159,8 +173,34 @@ def card(
     )
 
 
-def ship(data: Path, out: Path) -> list[Path]:
+def with_results(model: SceneModel, dataset: Dataset) -> SceneModel:
+    """Return a model, which `compress` made before it had these rules, with temperature, threshold and known sounds.
+
+    Raises:
+        SystemExit: the model is calibrated already.
+    """
+    if "calibration" in model.results:
+        raise SystemExit("the model is calibrated already; give the file that was made before")
+    calibrated = calibrate(model, dataset)
+    known, record = find_known_sounds(model, dataset)
+    ((subset, clips),) = dataset.held_out()
+    report = classification_report(clips.targets, calibrated.answers[subset], dataset.labels)
+    results = {
+        "compressed": {subset: {key: report[key] for key in RESULT_KEYS}},
+        "threshold": {"subset": subset, **asdict(find_threshold(clips.targets, calibrated.answers[subset]))},
+        "calibration": dict(calibrated.calibration),
+        "known_sounds": record,
+    }
+    return replace(calibrated.model, results=model.results | results, known=known)
+
+
+def ship(data: Path, out: Path, trained: Path | None = None) -> list[Path]:
     """Train, compress and evaluate the model, and return the five files.
+
+    Args:
+        data: ESC-10.
+        out: folder of the files.
+        trained: a file of the model to take in place of training, see `with_results`.
 
     Raises:
         SceneletError: as the commands.
@@ -174,10 +214,16 @@ def ship(data: Path, out: Path) -> list[Path]:
     unknown = [clip.name for clip in split.train if clip.name not in sources]
     if EXAMPLE not in test or unknown:
         raise SystemExit(f"{data}: not ESC-10 as its author published it; {EXAMPLE} is not in fold {FOLD}")
-    train(data, run, config, recipe=RECIPE, resume=run.exists())
-    dense = compress(run, model)["dense"]["test"]["macro_accuracy"]
-    content = read_model(model)
-    write_model(replace(content, licenses=[*content.licenses, ATTRIBUTION]), model)
+    if trained is None:
+        train(data, run, config, recipe=RECIPE, resume=run.exists())
+        compress(run, model)
+        content = read_model(model)
+        content = replace(content, licenses=[*content.licenses, ATTRIBUTION])
+    else:
+        content = with_results(read_model(trained), load_dataset(load_table(data), config))
+    make_folder(out)
+    write_model(content, model)
+    dense = content.results["dense"]["test"]["macro_accuracy"]
     if model.stat().st_size > LARGEST:
         raise SystemExit(f"{model}: has {model.stat().st_size:,} bytes, more than {LARGEST:,}")
     report = evaluate(str(model), data, out / "report")
@@ -189,8 +235,8 @@ def ship(data: Path, out: Path) -> list[Path]:
         "md": card(report, dense, describe(model), own, sources[EXAMPLE]),
         "example.ogg": test[EXAMPLE].read_bytes(),
     }
-    for ending, content in files.items():
-        replace_file(out / f"{NAME}.{ending}", content)
+    for ending, text in files.items():
+        replace_file(out / f"{NAME}.{ending}", text)
     return [model, *(out / f"{NAME}.{ending}" for ending in files)]
 
 
@@ -199,10 +245,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--model", type=Path, help="a file of the model to take in place of training")
     parser.add_argument("--install", action="store_true", help="put the files into the package")
     options = parser.parse_args()
     try:
-        files = ship(options.data, options.out)
+        files = ship(options.data, options.out, options.model)
         for file in files if options.install else ():
             replace_file(MODELS / file.name, file.read_bytes())
     except SceneletError as error:

@@ -81,7 +81,7 @@ def measure(name: str, classifier: Classifier, minute: Path) -> None:
     features, window = classifier.model.features, classifier.model.window.model_copy(update={"hop_seconds": HOP})
     cuts = list(audio.windows(minute, features, window))
     assert len(cuts) == len(live)
-    offline = np.stack([classifier.predict_window(cut) for cut in cuts])
+    offline = np.stack([classifier.predict_window(cut).probabilities for cut in cuts])
     difference = np.abs(offline - np.stack([moment.probabilities for moment in live])).max()
     hops = took[1:]  # the first one has all that was heard before it
     row = f"{statistics.median(hops):.1f} ({np.quantile(hops, 0.95):.1f})"

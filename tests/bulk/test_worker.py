@@ -15,7 +15,7 @@ from pyarrow import dataset, parquet
 import scenelet
 from helpers.archives import Archive, rows_by_input, write_manifest
 from helpers.processes import start_scenelet
-from helpers.tiny_model import FEATURES, WINDOW
+from helpers.tiny_model import FEATURES, WINDOW, changed, tiny_model, with_known_sounds
 from scenelet.audio import decoder
 from scenelet.audio.log_mel import LogMel
 from scenelet.audio.windows import windows
@@ -23,10 +23,11 @@ from scenelet.bulk import run
 from scenelet.bulk.job import Job, Task, read_job, start_job
 from scenelet.bulk.manifest import scan_manifest
 from scenelet.bulk.parts import BUFFER_BYTES, PartWriter
-from scenelet.bulk.rows import WindowCutter
+from scenelet.bulk.rows import ProbabilityRows, WindowCutter
 from scenelet.bulk.storage import Folder
 from scenelet.bulk.worker import Worker, get_worker, process_shard
 from scenelet.errors import DataError
+from scenelet.inference.classifier import Classifier
 
 
 def start_extraction(manifest: Path, out: Path) -> Job:
@@ -237,6 +238,14 @@ def test_worker_rows_have_ends_and_unsure(model: str, archive: Archive, finished
                 probabilities = [row[f"p_{label}"] for label in classifier.labels]
                 top = int(np.argmax(probabilities))
                 assert row["unsure"] == (probabilities[top] < classifier.thresholds[top])
+
+
+@pytest.mark.parametrize(("minimum", "unsure"), [(-1.0, False), (1.0, True)])
+def test_rows_are_unsure_below_the_minimum_similarity(tmp_path: Path, minimum: float, unsure: bool) -> None:
+    soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).normal(0, 0.1, 4800), 8000)
+    model = changed(with_known_sounds(tiny_model(), minimum), results={"threshold": {"probability": 0}})
+    (columns,) = ProbabilityRows(Classifier(model, threads=1)).read(tmp_path / "a.wav")
+    assert columns["unsure"] == [unsure] * 3
 
 
 def test_worker_end_of_a_short_recording_is_its_own(model: str, tmp_path: Path) -> None:

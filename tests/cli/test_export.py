@@ -11,14 +11,14 @@ import numpy as np
 import onnx
 import pytest
 
-from helpers.tiny_model import changed, tiny_model
+from helpers.tiny_model import changed, tiny_model, with_known_sounds
 from scenelet.config import FeatureConfig
 from scenelet.export import onnx_file
 from scenelet.export.c.project import project_files
 from scenelet.export.model_card import model_card
 from scenelet.export.onnx_file import RuntimeCheck, onnx_bytes
 from scenelet.inference.classifier import load
-from scenelet.model.file import write_model
+from scenelet.model.file import read_model, write_model
 
 RUNTIMES = ["ONNX Runtime", *(["OpenVINO"] if find_spec("openvino") else [])]
 
@@ -104,6 +104,18 @@ def test_export_to_c_is_the_project_in_float(run: Run, model: Path, out_folder: 
     written, note = talk.splitlines()
     assert re.fullmatch(rf"written: {folder}; flash [\d,]+ bytes and about [\d,]+ of code, RAM [\d,]+ bytes", written)
     assert note.startswith("note: the network runs in float; with --int8 RECORDINGS")
+
+
+@pytest.mark.parametrize("options", [["--out", "m.onnx"], ["--to", "c", "--out", "program"]], ids=["onnx", "c"])
+def test_export_notes_that_the_rule_for_unlike_sounds_is_missing(
+    run: Run, model: Path, out_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    write_model(with_known_sounds(read_model(model)), tmp_path / "known.scn")
+    monkeypatch.chdir(out_folder)
+    note = "sounds below the model's minimum similarity are not unsure here, as they are in scenelet"
+    assert f"note: {note}\n" in run(tmp_path / "known.scn", *options)[2]
+    readme = out_folder / "program" / "README.md"
+    assert (f"Note: {note}." in readme.read_text()) if "c" in options else not readme.exists()
 
 
 @pytest.mark.parametrize("layout", ["c", "arduino", "esp-idf"])

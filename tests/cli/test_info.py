@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.tiny_model import changed, tiny_model
+from helpers.tiny_model import changed, tiny_model, with_known_sounds
 from scenelet.cli.info import info
 from scenelet.cli.options import Format
 from scenelet.config import FeatureConfig
@@ -113,6 +113,14 @@ def test_info_states_the_thresholds_of_labels(tmp_path: Path, capsys: pytest.Cap
     words = " ".join(capsys.readouterr().out.split())
     assert "at most 1 false alarms per hour of each label, in 2.0 hours of background" in words
     assert "indoor 90.0 %, outdoor 50.0 %, transportation never sure" in words
+
+
+def test_info_states_the_minimum_similarity(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "model.scn"
+    write_model(with_known_sounds(tiny_model(), 0.8765), path)
+    info(str(path))
+    words = " ".join(capsys.readouterr().out.split())
+    assert "unlike sounds unsure too, below a similarity of 0.8765 to all classes" in words
 
 
 @pytest.mark.parametrize("results", [{"compressed": 3, "threshold": []}, {"threshold": {"probability": "high"}}])

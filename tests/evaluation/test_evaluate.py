@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from helpers.tiny_model import changed, tiny_model
+from helpers.tiny_model import changed, tiny_model, with_known_sounds
 from scenelet.errors import AudioError, DataError, SceneletError, UsageError
 from scenelet.evaluation.evaluate import evaluate
 from scenelet.inference.classifier import load
@@ -147,3 +147,15 @@ def test_evaluate_counts_sure_answers(model: str, tone_set: Path) -> None:
     sure = report["sure"]
     assert sure["thresholds"] == list(load(model).thresholds)
     assert 0 <= sure["right"] <= sure["clips"] <= report["clips"]
+
+
+def test_evaluate_counts_unlike_sounds_as_unsure(tmp_path: Path, tone_set: Path, model: str) -> None:
+    stored = read_model(Path(model))
+    assert stored.known is None
+    before = evaluate(model, tone_set, split="all")["sure"]
+    assert before["clips"] > 0
+    assert before["min_similarity"] is None
+    for minimum, clips in ((-1.0, before["clips"]), (1.0, 0)):
+        write_model(with_known_sounds(stored, minimum), tmp_path / "m.scn")
+        sure = evaluate(str(tmp_path / "m.scn"), tone_set, split="all")["sure"]
+        assert (sure["min_similarity"], sure["clips"]) == (minimum, clips)

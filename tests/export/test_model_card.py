@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from helpers.tiny_model import changed, tiny_model
+from helpers.tiny_model import changed, tiny_model, with_known_sounds
 from scenelet import __version__
 from scenelet.export.model_card import model_card
 from scenelet.model.costs import macs
@@ -232,3 +232,11 @@ def test_model_card_states_the_thresholds_of_labels() -> None:
 def test_model_card_omits_an_invalid_threshold(threshold: Any) -> None:
     lines = part(lines_of(changed(tiny_model(), results={"threshold": threshold})), "## Limits")
     assert lines == part(lines_of(tiny_model()), "## Limits")
+
+
+def test_model_card_states_the_minimum_similarity() -> None:
+    lines = part(lines_of(with_known_sounds(tiny_model(), 0.8765)), "## Limits")
+    assert any(
+        line.startswith("A sound with a similarity below 0.8765 to all classes counts as unsure") for line in lines
+    )
+    assert not any("similarity" in line for line in part(lines_of(tiny_model()), "## Limits"))

@@ -57,7 +57,7 @@ def make_report(predictions: list[ClipPrediction], labels: tuple[str, ...]) -> d
             "clips": 80,
             "without": {"log_loss": 0.75, "ece": 0.125},
         },
-        "sure": {"thresholds": [0.5] * len(labels), "clips": len(predictions), "right": 3},
+        "sure": {"thresholds": [0.5] * len(labels), "min_similarity": None, "clips": len(predictions), "right": 3},
         "detection": detection_curve(predictions, None),
         "reliability": reliability(targets, [prediction.probabilities for prediction in predictions]),
         "worst_groups": worst_groups(rows),

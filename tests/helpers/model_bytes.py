@@ -4,12 +4,13 @@ import hashlib
 import json
 import struct
 
-from helpers.tiny_model import tiny_model
+from helpers.tiny_model import tiny_model, with_known_sounds
 from scenelet.model.codec import compress_bytes, decompress_bytes
 from scenelet.model.file import FORMAT_VERSION, MAGIC, encode_model
 
 START = struct.Struct("<8sIIII")
 GOOD = encode_model(tiny_model())
+KNOWN = encode_model(with_known_sounds(tiny_model()))
 
 
 def open_up(data: bytes) -> tuple[dict, bytes]:

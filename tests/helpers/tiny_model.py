@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from scenelet.config import FeatureConfig, WindowConfig
+from scenelet.model.known_sounds import KnownSounds, embedding_size
 from scenelet.model.ops import (
     INPUT,
     OUTPUT,
@@ -237,6 +238,13 @@ def model_of(net: Builder, encodings: dict[str, str] | None = None) -> SceneMode
         features=FeatureConfig(sample_rate=8000, n_mels=n_mels, n_fft=256, hop_length=100, channels=layout),
         window=WindowConfig(seconds=(frames - 1) / 80),
     )
+
+
+def with_known_sounds(model: SceneModel, min_similarity: float = 0.5) -> SceneModel:
+    """Return the model with random means of its classes, rounded to fp16."""
+    size = embedding_size(model.nodes, model.shapes())
+    means = np.random.default_rng(7).normal(0, 1, (len(model.labels), size)).astype(np.float16)
+    return changed(model, known=KnownSounds(means.astype(np.float32), min_similarity))
 
 
 def changed(model: SceneModel, **changes: object) -> SceneModel:

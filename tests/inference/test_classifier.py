@@ -11,14 +11,15 @@ import pytest
 import soundfile
 
 import scenelet
-from helpers.tiny_model import changed, tiny_model
+from helpers.tiny_model import changed, tiny_model, with_known_sounds
 from scenelet.audio.log_mel import LogMel
 from scenelet.audio.windows import windows_of_array
 from scenelet.config import WindowConfig
 from scenelet.errors import AudioError, ModelFileError, UsageError
 from scenelet.inference.classifier import Classifier, load
-from scenelet.inference.prediction import mean_probabilities
+from scenelet.inference.prediction import WindowPrediction, mean_probabilities
 from scenelet.model.file import write_model
+from scenelet.model.known_sounds import similarities
 from scenelet.model.pretrained import model_path
 
 RATE = 8000
@@ -149,7 +150,8 @@ def test_classifier_with_callers_has_one_thread_per_call(threads: int, callers: 
 @pytest.mark.parametrize(("below", "unsure"), [(0.0, False), (1.0, True)])
 def test_combine_windows_is_unsure_below_threshold(below: float, unsure: bool) -> None:
     classifier = Classifier(changed(tiny_model(), results={"threshold": {"probability": below}}), threads=1)
-    assert classifier.combine_windows(np.float32([[0.5, 0.25, 0.25], [0.6, 0.2, 0.2]])).unsure == unsure
+    rows = np.float32([[0.5, 0.25, 0.25], [0.6, 0.2, 0.2]])
+    assert classifier.combine_windows([WindowPrediction(row) for row in rows]).unsure == unsure
 
 
 @pytest.mark.parametrize(
@@ -169,7 +171,34 @@ def test_combine_windows_uses_the_threshold_of_the_answer() -> None:
     stored = {"probabilities": {"indoor": 0.9, "transportation": None}, "false_alarms_per_hour": 1, "hours": 2}
     classifier = Classifier(changed(tiny_model(), results={"label_thresholds": stored}), threads=1)
     rows = np.float32([[0.8, 0.2, 0], [0.4, 0.6, 0], [0, 0, 1]])
-    assert [classifier.combine_windows(row[None]).unsure for row in rows] == [True, False, True]
+    assert [classifier.combine_windows([WindowPrediction(row)]).unsure for row in rows] == [True, False, True]
+
+
+def test_recording_is_unsure_below_the_minimum_similarity() -> None:
+    model = with_known_sounds(changed(tiny_model(), results={"threshold": {"probability": 0}}), min_similarity=0.75)
+    classifier, row, silent = Classifier(model, threads=1), np.float32([0.5, 0.5, 0]), np.zeros(3, np.float32)
+    for given, unsure in (((0.5, 1.0), False), ((0.5, 0.9), True), ((0.75, None), False), ((0.7, None), True)):
+        windows = [WindowPrediction(silent if value is None else row, value) for value in given]
+        prediction = classifier.combine_windows(windows)
+        assert (prediction.unsure, prediction.label) == (unsure, "indoor"), given
+        assert prediction.similarity == np.mean([value for value in given if value is not None])
+    assert classifier.combine_windows([WindowPrediction(silent)]).similarity is None
+    assert Classifier(tiny_model(), threads=1).min_similarity == -1
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_predict_gives_the_mean_similarity_and_the_same_probabilities(threads: int) -> None:
+    model, samples = with_known_sounds(tiny_model()), noise(2, 5 * 1600)
+    data = io.BytesIO()
+    soundfile.write(data, samples.T, RATE, subtype="FLOAT", format="WAV")
+    plain = Classifier(tiny_model(), threads).predict(data)
+    classifier = Classifier(model, threads)
+    prediction = classifier.predict(data)
+    np.testing.assert_allclose(prediction.windows, plain.windows, atol=1e-6)
+    assert plain.similarity is None
+    expected = similarities(classifier.embeddings(data), model.known.means)
+    assert prediction.similarity == pytest.approx(expected.mean(), abs=1e-5)
+    assert expected.std() > 1e-4
 
 
 def test_predict_proba_averages_overlapping_windows(classifier: Classifier) -> None:

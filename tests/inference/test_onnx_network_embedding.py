@@ -5,9 +5,7 @@ import pytest
 
 from helpers.traced_networks import FEATURES, FRAMES, LABELS, WINDOW, random_network
 from scenelet.data.feature_cache import ClipFeatures
-from scenelet.errors import UsageError
 from scenelet.inference.classifier import Classifier
-from scenelet.inference.onnx_network import embedding_values
 from scenelet.nn.convert import to_scene_model
 from scenelet.training.head import embeddings
 
@@ -45,9 +43,3 @@ def test_embeddings_have_a_row_per_window_and_zeros_for_silence(rng: np.random.G
     assert silent.any()
     assert np.array_equal(silent, ~found.any(axis=1))
     assert np.array_equal(found, Classifier(model, threads=2).embeddings(path))
-
-
-def test_network_without_a_dense_layer_has_no_embedding() -> None:
-    model = to_scene_model(random_network(width=8), LABELS, FEATURES, WINDOW)
-    with pytest.raises(UsageError, match="has no embedding, since it does not end in a dense layer"):
-        embedding_values(model.nodes)

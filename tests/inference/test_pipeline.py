@@ -15,10 +15,11 @@ def test_pipeline_of_samples_equals_network_of_log_mel(rng: np.random.Generator)
     model = tiny_model()
     pipeline = make_pipeline(model, "onnxruntime", threads=1, callers=1)
     samples = rng.uniform(-0.5, 0.5, (2, 1600)).astype(np.float32)
-    probabilities = pipeline(samples)
+    probabilities, similarity = pipeline(samples)
     assert probabilities.shape == (3,)
     assert float(probabilities.sum()) == pytest.approx(1, abs=1e-6)
-    assert np.array_equal(probabilities, pipeline.run_network(LogMel(model.features, 1)(samples)))
+    assert similarity is None
+    assert np.array_equal(probabilities, pipeline.run_network(LogMel(model.features, 1)(samples)).probabilities)
 
 
 def test_pipeline_refuses_probabilities_that_are_not_finite(rng: np.random.Generator) -> None:

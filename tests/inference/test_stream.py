@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers.tiny_model import changed, tiny_model
+from helpers.tiny_model import changed, tiny_model, with_known_sounds
 from scenelet.audio import io as recordings
 from scenelet.audio.windows import windows_of_array
 from scenelet.errors import EmptyAudioError, UsageError
@@ -30,8 +30,8 @@ def test_stream_agrees_with_windows_of_its_hop(rng: np.random.Generator, rate: i
     cuts = windows_of_array(samples, rate, classifier.model.features, window)
     expected = [classifier.predict_window(cut) for cut in cuts]
     assert len(predictions) == len(expected)
-    for prediction, probabilities in zip(predictions, expected, strict=True):
-        assert prediction.probabilities.tolist() == probabilities.tolist()
+    for prediction, window in zip(predictions, expected, strict=True):
+        assert prediction.probabilities.tolist() == window.probabilities.tolist()
 
 
 @pytest.mark.parametrize("hop", [0.05, 0.2])
@@ -132,3 +132,29 @@ def test_smoother_answers_silence_at_once_and_starts_anew() -> None:
     answers = update(smoother, (0.9, 0.1, 0), (0, 0, 0), (0, 0, 0), (0, 0.9, 0.1))
     assert [answer.label for answer in answers] == ["a", "silence", "silence", "b"]
     assert [answer.changed for answer in answers] == [True, True, False, True]
+
+
+def test_smoother_is_unsure_while_the_smoothed_similarity_is_below_its_minimum() -> None:
+    """After a step of the similarity, the average passes the middle after ln 2 time constants."""
+    smoother = PredictionSmoother(LABELS, (0.5, 0.5, 0.5), smooth_seconds=2.0, min_similarity=0.5)
+    row = np.float32([0.9, 0.1, 0])
+    times = [-1.0, *np.arange(0, 3, 0.25)]
+    answers = [smoother.update(StreamPrediction(t, row, float(t > 0))).label for t in times]
+    assert answers == [None if t < 2 * math.log(2) else LABELS[0] for t in times]
+    silent = smoother.update(StreamPrediction(4.0, 0 * row, None))
+    assert silent.label == "silence"
+    assert smoother.update(StreamPrediction(4.25, row, 0.4)).label is None  # a new average
+    after = smoother.update(StreamPrediction(20.0, row, 0.6))
+    assert (after.label, list(after.probabilities)) == (LABELS[0], list(LABELS))
+
+
+def test_stream_and_smoother_of_a_model_have_its_known_sounds() -> None:
+    classifier = Classifier(with_known_sounds(tiny_model(), 0.25), threads=1)
+    assert make_smoother(classifier).min_similarity == 0.25
+    assert make_smoother(Classifier(tiny_model(), threads=1)).min_similarity == -1
+    stream = Stream(classifier, 8000, 0.1)
+    sound = np.random.default_rng(0).normal(0, 0.1, (2, 1600)).astype(np.float32)
+    (prediction,) = stream.push(sound)
+    assert prediction.similarity == classifier.predict_window(sound).similarity
+    (silent,) = Stream(classifier, 8000, 0.1).push(0 * sound)
+    assert silent.similarity is None

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fuzz.mutate_models import mutate, mutate_one
 from fuzz.targets_models import scn
-from helpers.model_bytes import GOOD
+from helpers.model_bytes import GOOD, KNOWN
 from scenelet.errors import ModelFileError
 from scenelet.model.file import decode_model, encode_model
 
@@ -24,7 +24,7 @@ CORPUS = Path(__file__).parents[1] / "fuzz" / "corpus" / "scn"
 @settings(max_examples=300)
 def test_decode_model_of_a_mutated_file_succeeds_or_refuses(seed: int) -> None:
     rng = random.Random(seed)
-    data = GOOD
+    data = rng.choice((GOOD, KNOWN))
     for _ in range(rng.choice((1, 1, 2))):
         data = mutate(data, 1 << 14, rng.randrange(2**32), lambda part, _: mutate_one(part, rng))
     assert scn(data) in ("read", "refused", "frame")
@@ -35,7 +35,9 @@ def test_decode_model_of_a_mutated_file_succeeds_or_refuses(seed: int) -> None:
 def test_encode_model_of_a_mutated_model_round_trips(seed: int) -> None:
     rng = random.Random(seed)
     try:
-        model = decode_model(mutate(GOOD, 1 << 14, seed, lambda part, _: mutate_one(part, rng)), "x")
+        model = decode_model(
+            mutate(rng.choice((GOOD, KNOWN)), 1 << 14, seed, lambda part, _: mutate_one(part, rng)), "x"
+        )
     except ModelFileError:
         return
     back = decode_model(encode_model(model), "x")
@@ -43,6 +45,9 @@ def test_encode_model_of_a_mutated_model_round_trips(seed: int) -> None:
     assert [getattr(back, field) for field in plain] == [getattr(model, field) for field in plain]
     for name, array in model.arrays.items():
         np.testing.assert_array_equal(back.arrays[name], array)
+    assert (back.known is None) == (model.known is None)
+    if model.known is not None:
+        np.testing.assert_array_equal(back.known.means, model.known.means)
 
 
 AUDITED = """

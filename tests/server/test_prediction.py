@@ -13,6 +13,7 @@ from helpers.tiny_model import tiny_model
 from helpers.web_service import run_async
 from scenelet.audio.io import UNKNOWN_FRAMES, AudioInfo
 from scenelet.inference.classifier import Classifier
+from scenelet.inference.prediction import WindowPrediction
 from scenelet.server.limits import ServerLimits
 from scenelet.server.prediction import Allowance, FairScheduler, predict_uploads, readable_seconds
 from scenelet.server.uploads import Upload
@@ -192,9 +193,9 @@ class MeetingClassifier(Classifier):
 
     barrier = Barrier(2)
 
-    def predict_window(self, samples: np.ndarray, **_: object) -> np.ndarray:
+    def predict_window(self, samples: np.ndarray, **_: object) -> WindowPrediction:
         self.barrier.wait(timeout=60)
-        return np.float32([0.5, 0.25, 0.25])
+        return WindowPrediction(np.float32([0.5, 0.25, 0.25]))
 
 
 def test_predict_uploads_windows_run_side_by_side() -> None:
@@ -213,10 +214,10 @@ def test_predict_uploads_windows_run_side_by_side() -> None:
 class FailingClassifier(Classifier):
     """Classifier that fails for every window with sound."""
 
-    def predict_window(self, samples: np.ndarray, **_: object) -> np.ndarray:
+    def predict_window(self, samples: np.ndarray, **_: object) -> WindowPrediction:
         if samples.any():
             raise ZeroDivisionError("the first")
-        return np.ones(3, np.float32)
+        return WindowPrediction(np.ones(3, np.float32))
 
 
 def test_predict_uploads_error_stops_whole_request() -> None:

@@ -29,7 +29,7 @@ def offline(samples: np.ndarray, rate: int) -> list[list[float]]:
     window = model.window.model_copy(update={"hop_seconds": HOP})
     classifier = Classifier(model, threads=1)
     cuts = windows_of_array(samples, rate, model.features, window)
-    return [classifier.predict_window(cut).tolist() for cut in cuts]
+    return [classifier.predict_window(cut).probabilities.tolist() for cut in cuts]
 
 
 @pytest.mark.parametrize(("form", "dtype", "scale"), [("f32", "<f4", 1), ("s16", "<i2", 32767)])

@@ -19,8 +19,8 @@ from scenelet.bulk.storage import Folder
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.errors import OutputError
 from scenelet.inference.classifier import Classifier
-from scenelet.inference.pipeline import embedding_size
 from scenelet.model.file import decode_model
+from scenelet.model.known_sounds import embedding_size
 from scenelet.model.scene_model import input_shape
 
 Columns = dict[str, Any]
@@ -67,9 +67,10 @@ class ProbabilityRows:
     def read(self, source: Path | BinaryIO) -> Iterator[Columns]:
         """Yield the rows of a recording after all of it has been read; raises AudioError."""
         cuts = self.cutter.cut(source)
-        windows = np.stack([self.classifier.predict_window(cut) for cut in cuts])
-        predictions = [self.classifier.combine_windows(window[None], cuts.no_sound) for window in windows]
-        probabilities = {f"p_{label}": windows[:, k] for k, label in enumerate(self.classifier.labels)}
+        windows = [self.classifier.predict_window(cut) for cut in cuts]
+        predictions = [self.classifier.combine_windows([window], cuts.no_sound) for window in windows]
+        rows = np.stack([window.probabilities for window in windows])
+        probabilities = {f"p_{label}": rows[:, k] for k, label in enumerate(self.classifier.labels)}
         answers = {name: [getattr(prediction, name) for prediction in predictions] for name in ("label", "unsure")}
         yield {**self.cutter.columns(0, len(windows)), **answers, **probabilities}
 
@@ -78,8 +79,9 @@ class EmbeddingRows:
     """Rows with the embedding of each window in fp32, see `Classifier.embeddings`."""
 
     def __init__(self, classifier: Classifier) -> None:
-        self.classifier, self.size = classifier, embedding_size(classifier.model)
-        self.cutter = WindowCutter(classifier.model.features, classifier.model.window)
+        model = classifier.model
+        self.classifier, self.size = classifier, embedding_size(model.nodes, model.shapes())
+        self.cutter = WindowCutter(model.features, model.window)
         columns = [pyarrow.field("embedding", pyarrow.list_(pyarrow.float32()))]
         self.schema = pyarrow.schema([*FIRST_COLUMNS, *columns, *LAST_COLUMNS])
 

@@ -17,7 +17,6 @@ from scenelet.bulk.storage import Folder
 from scenelet.bulk.worker import process_shard
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.errors import DataError, OutputError, WorkerError
-from scenelet.inference.pipeline import embedding_size
 from scenelet.inference.runtimes import RuntimeName, check_runtime
 from scenelet.model.file import decode_model, read_bytes
 from scenelet.model.pretrained import model_path
@@ -70,23 +69,19 @@ def predict(
 
 
 def embed(model: str, manifest: str, out: str, **options: Unpack[Options]) -> JobSummary:
-    """Write the embedding of every window of every recording in fp32.
+    """Write the embedding of every window of every recording in fp32, see `scenelet.Classifier.embeddings`.
 
     Args:
-        model: as for `predict`; its network ends in a dense layer, see `scenelet.Classifier.embeddings`.
-        manifest, out: as for `predict`.
+        model, manifest, out: as for `predict`.
         **options: see `Options`.
 
     Raises:
-        UsageError: the network has no embedding.
         SceneletError: as for `predict`.
 
     Examples:
         >>> summary = embed("esc10", "archive.csv", "embeddings")  # doctest: +SKIP
     """
-    task, data = _model_task("embeddings", model, "onnxruntime")
-    embedding_size(decode_model(data, str(model)))
-    return _run(task, data, manifest, out, **options)
+    return _run(*_model_task("embeddings", model, "onnxruntime"), manifest, out, **options)
 
 
 def extract(

@@ -103,3 +103,7 @@ def compress(
         sure = round(threshold["coverage"] * threshold["clips"])
         few = f"; {sure} sure clips are too few to prove that, {MIN_CLIPS} are needed" if sure < MIN_CLIPS else ""
         print(f"unsure below {100 * threshold['probability']:.1f} %: {correct}, on {clips}{few}")
+    if result["known_sounds"]:
+        from scenelet.training.compression.known_sounds import known_sounds_text
+
+        print(known_sounds_text(result["known_sounds"]))

@@ -52,6 +52,7 @@ def export_onnx(
         shape = _waveform_shape(model)
     name = "log_mel" if graph_input == "log-mel" else "waveform"
     print_message(f"written: {out}, {len(exported):,} bytes; input {name} ({', '.join(map(str, shape))})")
+    _print_missing_rule(classifier)
     return _file(out) | {"compared": [{**asdict(check), "on": what} for check in compared]}
 
 
@@ -76,6 +77,7 @@ def export_tflite(classifier: "Classifier", out: Path, recordings: Path | None) 
     if found.arena_bytes is not None:
         print_message(f"tflite-micro needs an arena of {found.arena_bytes:,} bytes here, with pointers of 64 bits")
     what = "synthetic windows" if recordings is None else f"windows of {recordings}"
+    _print_missing_rule(classifier)
     compared = [{**asdict(check), "on": what} for check in found.runtimes]
     return _file(out) | {"compared": compared, "arena_bytes": found.arena_bytes}
 
@@ -105,11 +107,19 @@ def export_program(
     )
     for path in kept:
         print_message(f"note: {path} is unchanged, because it may have your pins; delete it to get the example again")
+    _print_missing_rule(classifier)
     if int8 is None and has_int8_form(fuse(classifier.model)):
         print_message(
             "note: the network runs in float; with --int8 RECORDINGS its activations need a quarter of the RAM"
         )
     return {"folder": str(folder), **asdict(memory), "compared": compared}
+
+
+def _print_missing_rule(classifier: "Classifier") -> None:
+    from scenelet.export.limits import MISSING_RULE
+
+    if classifier.model.known is not None:
+        print_message(f"note: {MISSING_RULE}")
 
 
 def export_page(classifier: "Classifier", model: str, folder: Path, package: Path | None) -> dict[str, Any]:

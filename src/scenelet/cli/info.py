@@ -106,6 +106,7 @@ def print_description(description: dict[str, Any], layers: bool = False) -> None
         "labels": ", ".join(description["labels"]),
         **({"background": description["background"]} if description["background"] else {}),
         **_results(description["results"], description["labels"]),
+        **_unlike(description["min_similarity"]),
         "input": f"{features['channels']}, {features['sample_rate']:,} Hz, {features['n_mels']} log-mel bands,"
         f" windows of {window['seconds']:g} s",
         "parameters": f"{description['parameters']:,}, of which {description['parameters_kept']:,} kept",
@@ -167,6 +168,13 @@ def _results(results: dict[str, Any], labels: list[str]) -> dict[str, str]:
     if unsure:
         facts["unsure"] = "; ".join(unsure)
     return facts
+
+
+def _unlike(min_similarity: float | None) -> dict[str, str]:
+    """Put the rule for sounds that are unlike all training sounds into words."""
+    if min_similarity is None:
+        return {}
+    return {"unlike sounds": f"unsure too, below a similarity of {min_similarity:.4f} to all classes"}
 
 
 def _microcontroller(found: dict[str, Any], window_seconds: float) -> dict[str, str]:

@@ -17,7 +17,8 @@ FROM_CLIP = ("name", "label", "group", "city", "fold", "path", "start", "end")
 class ClipPrediction:
     """A labeled clip and a model's prediction for it.
 
-    A pydantic model that holds clip predictions reads and writes them as JSON, without `path`, times and `windows`.
+    A pydantic model that holds clip predictions reads and writes them as JSON, without `path`, times, `windows` and
+    `unsure`.
 
     >>> clip = Clip(Path("a.wav"), "a.wav", label="rain", group="garden")
     >>> prediction = ClipPrediction.from_clip(clip, ["rain", "sea"], [0.4, 0.6])
@@ -36,6 +37,7 @@ class ClipPrediction:
     start: Annotated[float | None, Field(exclude=True)] = None  # times of a part of the recording, in seconds
     end: Annotated[float | None, Field(exclude=True)] = None
     windows: Annotated[tuple[tuple[float, ...], ...], Field(exclude=True)] = ()  # (windows, classes) probabilities
+    unsure: Annotated[bool, Field(exclude=True)] = False  # as in `scenelet.inference.prediction.Prediction`
 
     @classmethod
     def from_clip(
@@ -44,13 +46,13 @@ class ClipPrediction:
         labels: Sequence[str],
         probabilities: Sequence[float],
         windows: Sequence[Sequence[float]] = (),
+        unsure: bool = False,
     ) -> "ClipPrediction":
         """Join a clip with its probabilities; the first of the highest ones gives the predicted class."""
         best = max(range(len(labels)), key=probabilities.__getitem__)
         own = {name: getattr(clip, name) for name in FROM_CLIP}
-        return cls(
-            predicted=labels[best], probabilities=tuple(probabilities), windows=tuple(map(tuple, windows)), **own
-        )
+        rows = tuple(map(tuple, windows))
+        return cls(predicted=labels[best], probabilities=tuple(probabilities), windows=rows, unsure=unsure, **own)
 
     @property
     def recording(self) -> Path | Segment:

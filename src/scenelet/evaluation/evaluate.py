@@ -167,7 +167,11 @@ def _predict(classifier: Classifier, clips: Sequence[Clip]) -> list[ClipPredicti
     with contextlib.closing(track([clip.recording for clip in clips], "Evaluating", len(clips))) as paths:
         return [
             ClipPrediction.from_clip(
-                clip, classifier.labels, tuple(prediction.probabilities.values()), prediction.windows.tolist()
+                clip,
+                classifier.labels,
+                tuple(prediction.probabilities.values()),
+                prediction.windows.tolist(),
+                prediction.unsure,
             )
             for clip, prediction in zip(clips, classifier.predict_many(paths), strict=True)
         ]
@@ -177,18 +181,20 @@ def _group_metrics(predictions: Sequence[ClipPrediction], classifier: Classifier
     labels, thresholds = classifier.labels, classifier.thresholds
     targets = [labels.index(prediction.label) for prediction in predictions]
     rows = group_rows(predictions)
-    sure = [
-        prediction.is_correct
-        for prediction in predictions
-        if max(prediction.probabilities) >= thresholds[labels.index(prediction.predicted)]
-    ]
+    sure = [prediction.is_correct for prediction in predictions if not prediction.unsure]
+    known = classifier.model.known
     background = classifier.model.background
     return {
         **background_metrics(predictions, labels, thresholds, background),
         "detection": detection_curve(predictions, background),
         "reliability": reliability(targets, [prediction.probabilities for prediction in predictions]),
         "calibration": _calibration(targets, predictions, classifier),
-        "sure": {"thresholds": json_thresholds(thresholds), "clips": len(sure), "right": sum(sure)},
+        "sure": {
+            "thresholds": json_thresholds(thresholds),
+            "min_similarity": None if known is None else known.min_similarity,
+            "clips": len(sure),
+            "right": sum(sure),
+        },
         "worst_groups": worst_groups(rows),
         "per_group": rows,
     }

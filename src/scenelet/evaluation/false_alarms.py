@@ -112,7 +112,7 @@ def count_alarms(classifier: Classifier, recordings: Sequence[Path]) -> AlarmCou
 
 def _count_in_recording(classifier: Classifier, path: Path, counter: AlarmCounter) -> float:
     """Add the events of one recording to the counter, and return its duration in seconds."""
-    smoother = make_smoother(classifier, threshold=0.0)  # so its answer is always the label that it holds
+    smoother = make_smoother(classifier, threshold=0.0)  # its answer is the held label if the sound is known
     counter.start()
     stream, seconds = None, 0.0
     for samples, rate in blocks(path):

@@ -97,7 +97,7 @@ def most_confused(label: str, labels: Sequence[str], counts: Sequence[int]) -> l
 def sure_text(report: Mapping[str, Any]) -> str:
     """Put the sure answers of a report into words.
 
-    >>> sure_text({"clips": 9, "sure": {"thresholds": [0.5, 0.5], "clips": 8, "right": 7}})
+    >>> sure_text({"clips": 9, "sure": {"thresholds": [0.5, 0.5], "min_similarity": None, "clips": 8, "right": 7}})
     'Answers below 50.0 % are unsure. 8 of 9 clips have a sure answer, and 7 of these are right.'
     """
     sure = report["sure"]
@@ -105,10 +105,12 @@ def sure_text(report: Mapping[str, Any]) -> str:
     ends = [f"{100 * threshold:.1f} %" for threshold in known[:1] + known[1:][-1:]]
     single = ends[0] if len(ends) == 1 and None not in sure["thresholds"] else ""
     limits = [*ends, *(["never"] if None in sure["thresholds"] else [])]
+    minimum = sure["min_similarity"]
+    unlike = "" if minimum is None else f", and so are sounds below a similarity of {minimum:.4f}"
     below = single or f"the threshold of their label ({' to '.join(limits)})"
     return (
-        f"Answers below {below} are unsure. {sure['clips']:,} of {report['clips']:,} clips have a sure answer, and"
-        f" {sure['right']:,} of these are right."
+        f"Answers below {below} are unsure{unlike}. {sure['clips']:,} of {report['clips']:,} clips have a sure answer,"
+        f" and {sure['right']:,} of these are right."
     )
 
 

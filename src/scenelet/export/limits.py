@@ -14,6 +14,10 @@ MAX_ACTIVATIONS = 1 << 24
 """Maximum count of numbers that a window needs in memory together."""
 
 
+MISSING_RULE = "sounds below the model's minimum similarity are not unsure here, as they are in scenelet"
+"""Note on the exports that lack the rule of `scenelet.model.known_sounds`."""
+
+
 def check_exportable(model: SceneModel) -> None:
     """Check the memory that an export needs, also for a model file from an unknown source.
 

@@ -138,7 +138,7 @@ def _size(model: SceneModel, disk_bytes: int) -> list[str]:
 
 
 def _thresholds(model: SceneModel) -> list[str]:
-    """Return a line on the general threshold, and one on those of the labels, if the file stores valid ones."""
+    """Return lines on the general threshold, those of the labels, and the similarity, if the file has valid ones."""
     lines = []
     if (found := stored_threshold(model.results)) is not None:
         correct = (
@@ -151,6 +151,11 @@ def _thresholds(model: SceneModel) -> list[str]:
         lines.append(
             f"Each label has a threshold of its own: {by_label}. With these, {stored.hours:.1f} hours of background had"
             f" at most {stored.false_alarms_per_hour:g} false alarms per hour of each label."
+        )
+    if model.known is not None:
+        lines.append(
+            f"A sound with a similarity below {model.known.min_similarity:.4f} to all classes counts as unsure too."
+            " Many sounds of other kinds reach this similarity."
         )
     return lines
 

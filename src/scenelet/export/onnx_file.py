@@ -45,8 +45,8 @@ class RuntimeCheck:
     error: str = ""
 
 
-def onnx_bytes(model: SceneModel, graph_input: GraphInput) -> bytes:
-    """Return the bytes of an ONNX file that contains the whole model.
+def onnx_bytes(model: SceneModel, graph_input: GraphInput, *, with_similarity: bool = False) -> bytes:
+    """Return the bytes of an ONNX file that contains the whole model, without its rule for unknown sounds.
 
     The output is "probabilities". The metadata hold labels, feature settings, window rule and licenses as JSON.
 
@@ -54,14 +54,17 @@ def onnx_bytes(model: SceneModel, graph_input: GraphInput) -> bytes:
         model: the content of a `.scn` file.
         graph_input: "log-mel" for the input "log_mel" (batch, channels, n_mels, frames); "waveform" for the input
             "waveform" (1, channels, n), one window of samples at the model's rate.
+        with_similarity: add the output for the rule if the model has one, see
+            `scenelet.inference.onnx_network.to_onnx`.
 
     Raises:
         ModelFileError: as `scenelet.export.limits.check_exportable`.
     """
     check_exportable(model)
     frontend = FrontendGraph(model.features, model.window) if graph_input == "waveform" else None
+    known = model.known if with_similarity else None
     metadata = metadata_of(model)
-    proto = to_onnx(model.nodes, model.arrays, model.input_shape, metadata=metadata, front=frontend)
+    proto = to_onnx(model.nodes, model.arrays, model.input_shape, metadata=metadata, front=frontend, known=known)
     exported: bytes = proto.SerializeToString()
     return exported
 

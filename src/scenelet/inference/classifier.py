@@ -3,7 +3,7 @@
 import functools
 import itertools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, get_args, overload
 
 import numpy as np
@@ -15,11 +15,13 @@ from scenelet.audio.samples import check_samples
 from scenelet.audio.segment import Segment
 from scenelet.audio.windows import NoSound, Windows, windows, windows_of_array
 from scenelet.errors import AudioError, UsageError
-from scenelet.inference.pipeline import Pipeline, make_pipeline
+from scenelet.inference.pipeline import EmbeddingPipeline, make_embedding_pipeline, make_pipeline
 from scenelet.inference.prediction import (
     Prediction,
     Probabilities,
+    WindowPrediction,
     mean_probabilities,
+    mean_similarity,
     raise_at_end,
     return_error,
 )
@@ -86,6 +88,14 @@ class Classifier:
     def thresholds(self) -> tuple[float, ...]:
         """Minimum probability of a sure answer for each label, see `scenelet.inference.threshold.label_thresholds`."""
         return self._thresholds
+
+    @property
+    def min_similarity(self) -> float:
+        """Minimum similarity of a sure answer, see `scenelet.model.known_sounds.KnownSounds`.
+
+        It is -1, which is below every similarity, if the model has no known sounds.
+        """
+        return -1.0 if self.model.known is None else self.model.known.min_similarity
 
     def predict(self, recording: AudioSource) -> Prediction:
         """Classify a recording in constant memory: cut it into windows and average their probabilities.
@@ -167,8 +177,8 @@ class Classifier:
         """
         checked = check_samples(samples, sample_rate)
         cuts = windows_of_array(checked, int(sample_rate), self.model.features, self.model.window, self.threads)
-        rows = self._run(cuts)
-        return np.array(list(self.combine_windows(rows, cuts.no_sound).probabilities.values()), np.float32)
+        prediction = self.combine_windows(self._run(cuts), cuts.no_sound)
+        return np.array(list(prediction.probabilities.values()), np.float32)
 
     def log_mel_windows(self, recording: AudioSource) -> Iterator[Features]:
         """Yield the network's input for each window of a recording: log-mel (channels, n_mels, frames), dB.
@@ -187,14 +197,14 @@ class Classifier:
         """Compute what the network's last layer reads for each window of a recording: (windows, values).
 
         Such an embedding describes a sound in the network's terms, for a classifier of your own. That of a silent
-        window is 0. ONNX Runtime computes it in fp32. An ensemble has the values of its members next to each other.
+        window is 0. ONNX Runtime computes it in fp32. An ensemble has the values of its members next to each other. If
+        the last layer is a convolution, the embedding is the mean over frequency and time of what it reads.
 
         Args:
             recording: as in `predict`.
 
         Raises:
             AudioError: as `predict`.
-            UsageError: the network does not end in a dense layer, as that of `shared_resnet`.
 
         >>> from scenelet.model.pretrained import example
         >>> load("esc10").embeddings(example("esc10")).shape
@@ -218,51 +228,52 @@ class Classifier:
         """
         if log_mel.shape[1:] != self.model.input_shape:
             raise UsageError(f"log_mel has the shape {log_mel.shape}; the model takes (n, *{self.model.input_shape})")
-        rows = [self._shared.run_network(window) for window in log_mel]
+        rows = [self._shared.run_network(window).probabilities for window in log_mel]
         return np.stack(rows) if rows else np.zeros((0, len(self.labels)), np.float32)
 
-    def predict_window(self, samples: Samples) -> Probabilities:
-        """Classify one window (channels, n) of `scenelet.audio.windows`: return probabilities (classes,).
-
-        The probabilities of a silent window are 0.
-        """
+    def predict_window(self, samples: Samples) -> WindowPrediction:
+        """Classify one window (channels, n) of `scenelet.audio.windows`."""
         return self._shared(samples)
 
-    def combine_windows(self, windows: Probabilities, no_sound: NoSound | None = None) -> Prediction:
-        """Average the probabilities (n, classes), n >= 1, of a recording's windows to its prediction.
+    def combine_windows(self, windows: Sequence[WindowPrediction], no_sound: NoSound | None = None) -> Prediction:
+        """Average the predictions of a recording's windows, of which there is at least one, to its prediction.
 
         Args:
-            windows: probabilities of `predict_window`.
+            windows: results of `predict_window`.
             no_sound: the windows' `no_sound`, see `scenelet.audio.windows.Windows`.
 
-        >>> load("esc10").combine_windows(np.float32([[0, 0.5, 0.5, *[0] * 7], [0, 0, 1, *[0] * 7]])).label
+        >>> rows = np.float32([[0, 0.5, 0.5, *[0] * 7], [0, 0, 1, *[0] * 7]])
+        >>> load("esc10").combine_windows([WindowPrediction(row, similarity=0.9) for row in rows]).label
         'crackling_fire'
         """
-        if no_sound is None and not windows.any():
+        rows = np.stack([window.probabilities for window in windows])
+        if no_sound is None and not rows.any():
             no_sound = "silence"
-        mean = mean_probabilities(windows if no_sound is None else np.zeros_like(windows))
+        mean = mean_probabilities(rows if no_sound is None else np.zeros_like(rows))
         probabilities = dict(zip(self.labels, mean.tolist(), strict=True))
         if no_sound is not None:
-            return Prediction(no_sound, probabilities, windows, unsure=True)
-        top = int(mean.argmax())
-        return Prediction(self.labels[top], probabilities, windows, unsure=float(mean[top]) < self.thresholds[top])
+            return Prediction(no_sound, probabilities, rows, unsure=True)
+        top, similarity = int(mean.argmax()), mean_similarity(windows)
+        is_unknown = similarity is not None and similarity < self.min_similarity
+        is_unsure = is_unknown or float(mean[top]) < self.thresholds[top]
+        return Prediction(self.labels[top], probabilities, rows, is_unsure, similarity)
 
     @functools.cached_property
-    def embed_window(self) -> Pipeline:
+    def embed_window(self) -> EmbeddingPipeline:
         """Function from one window (channels, n) of `scenelet.audio.windows` to its embedding (values,)."""
-        return make_pipeline(self.model, self.runtime, self.threads, self.callers, embedding=True)
+        return make_embedding_pipeline(self.model, self.threads, self.callers)
 
-    def _run(self, cuts: Windows) -> Probabilities:
-        """Classify windows of samples with all threads: return (n, classes)."""
+    def _run(self, cuts: Windows) -> list[WindowPrediction]:
+        """Classify windows of samples with all threads."""
         first, *more = itertools.islice(cuts, 2)
         rest = itertools.chain([first], more, cuts)
         if not more or self.threads == 1:
-            return np.stack([self._shared(cut) for cut in rest])
-        return np.stack(list(map_threads(self._single, rest, self.threads)))
+            return [self._shared(cut) for cut in rest]
+        return list(map_threads(self._single, rest, self.threads))
 
     def _run_in_one_thread(self, recording: AudioSource) -> Prediction:
         cuts = windows(_check_recording(recording), self.model.features, self.model.window)
-        return self.combine_windows(np.stack([self._single(cut) for cut in cuts]), cuts.no_sound)
+        return self.combine_windows([self._single(cut) for cut in cuts], cuts.no_sound)
 
     def _predict_each(self, recordings: Iterable[AudioSource]) -> Iterator[Prediction | AudioError]:
         iterator = iter(recordings)

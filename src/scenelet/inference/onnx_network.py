@@ -12,14 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenelet.config import FeatureConfig
-from scenelet.errors import UsageError
 from scenelet.inference.onnx_frontend import POWER, WAVEFORM, FrontendGraph
+from scenelet.inference.onnx_similarity import embedding_operations, similarity_operations
+from scenelet.model.known_sounds import KnownSounds, embedding_size
 from scenelet.model.ops import (
     EMBEDDING,
     INPUT,
     OUTPUT,
     RESIDUAL_EPS,
     RESIDUAL_FACTOR,
+    SIMILARITY,
     Add,
     AveragePool,
     Conv,
@@ -54,6 +56,7 @@ def to_onnx(
     *,
     metadata: Mapping[str, str] | None = None,
     front: FrontendGraph | None = None,
+    known: KnownSounds | None = None,
 ) -> "onnx.ModelProto":
     """Convert a network to an ONNX model that includes its weights, and check it with `onnx.checker`.
 
@@ -65,27 +68,35 @@ def to_onnx(
         input_shape: (channels, n_mels, frames).
         metadata: entries of the model's `metadata_props`.
         front: front end to put before the network, so that the graph takes samples.
+        known: add the output "similarity" (batch, 1), see `scenelet.model.known_sounds.similarities`.
 
     Raises:
         ModelFileError: as `scenelet.model.shapes.shapes`.
     """
     import onnx
 
-    known = _shapes(nodes, arrays, input_shape)
-    operations, weights = _lower(nodes, arrays, known)
+    value_shapes = _shapes(nodes, arrays, input_shape)
+    operations, weights = _lower(nodes, arrays, value_shapes, known)
     value: tuple[str, list[Any]] = (INPUT, ["batch", *input_shape])
     if front is not None:
         operations, weights = [*front.operations, *operations], {**front.constants, **weights}
         value = WAVEFORM, [1, input_shape[0], front.samples]
     initializers = [onnx.numpy_helper.from_array(array, name) for name, array in weights.items()]
-    model = _make_model(operations, initializers, value, (OUTPUT, [value[1][0], *known[OUTPUT]]))
+    outputs = [(OUTPUT, [value[1][0], *value_shapes[OUTPUT]])]
+    outputs += [] if known is None else [(SIMILARITY, [value[1][0], 1])]
+    model = _make_model(operations, initializers, value, *outputs)
     onnx.helper.set_model_props(model, dict(metadata or {}))
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
 def without_weights(
-    nodes: Sequence[Node], arrays: Arrays, input_shape: Shape, embedding: bool = False
+    nodes: Sequence[Node],
+    arrays: Arrays,
+    input_shape: Shape,
+    *,
+    embedding: bool = False,
+    known: KnownSounds | None = None,
 ) -> tuple["onnx.ModelProto", dict[str, NDArray[np.float32]]]:
     """Convert a network to an ONNX model with external weights, and return both. `onnx.checker` is not run.
 
@@ -93,21 +104,19 @@ def without_weights(
 
     Args:
         nodes, arrays, input_shape: as `to_onnx`.
-        embedding: add the output "embedding" (batch, values), see `embedding_values`.
+        embedding: add the output "embedding" (batch, values), see `scenelet.model.known_sounds.embedding_values`.
+        known: as `to_onnx`.
 
     Raises:
         ModelFileError: as `scenelet.model.shapes.shapes`.
-        UsageError: as `embedding_values`.
     """
     import onnx
 
-    known = _shapes(nodes, arrays, input_shape)
-    operations, weights = _lower(nodes, arrays, known)
-    outputs = [(OUTPUT, ["batch", *known[OUTPUT]])]
-    if embedding:
-        values = embedding_values(nodes)
-        operations.append(onnx.helper.make_node("Concat", values, [EMBEDDING], name=EMBEDDING, axis=1))
-        outputs.append((EMBEDDING, ["batch", sum(known[value][0] for value in values)]))
+    value_shapes = _shapes(nodes, arrays, input_shape)
+    operations, weights = _lower(nodes, arrays, value_shapes, known, embedding)
+    outputs = [(OUTPUT, ["batch", *value_shapes[OUTPUT]])]
+    outputs += [(EMBEDDING, ["batch", embedding_size(nodes, value_shapes)])] if embedding else []
+    outputs += [(SIMILARITY, ["batch", 1])] if known is not None else []
     initializers = []
     for name, array in weights.items():
         external = onnx.TensorProto(
@@ -119,32 +128,6 @@ def without_weights(
         external.external_data.add(key="location", value="memory")  # never opened
         initializers.append(external)
     return _make_model(operations, initializers, (INPUT, ["batch", *input_shape]), *outputs), weights
-
-
-def embedding_values(nodes: Sequence[Node]) -> list[str]:
-    """Return the names of the values that the last dense layer reads; of an ensemble, those of each member.
-
-    Raises:
-        UsageError: the network does not end in a dense layer.
-
-    >>> from scenelet.model.file import read_model
-    >>> from scenelet.model.pretrained import built_in
-    >>> len(embedding_values(read_model(built_in("esc10")).nodes))
-    1
-    """
-    writers = {node.output: node for node in nodes}
-
-    def read_by(value: str) -> list[str]:
-        match writers.get(value):
-            case Linear() as dense:
-                return [dense.input]
-            case Add() | ScaleShift() | Softmax() as node:
-                return [name for value in node.reads for name in read_by(value)]
-        raise UsageError(
-            "this network has no embedding, since it does not end in a dense layer; use a model of a bc_resnet"
-        )
-
-    return read_by(OUTPUT)
 
 
 def mel_to_onnx(features: FeatureConfig) -> "onnx.ModelProto":
@@ -190,9 +173,13 @@ def _make_model(
 
 
 def _lower(
-    nodes: Sequence[Node], arrays: Arrays, known: Mapping[str, Shape]
+    nodes: Sequence[Node],
+    arrays: Arrays,
+    value_shapes: Mapping[str, Shape],
+    known: KnownSounds | None = None,
+    embedding: bool = False,
 ) -> tuple[list["onnx.NodeProto"], dict[str, NDArray[np.float32]]]:
-    """Convert nodes to ONNX operations and their weights. `known` is the result of `shapes` for these nodes.
+    """Convert nodes to ONNX operations and their weights. `value_shapes` is the result of `shapes` for these nodes.
 
     New names have a colon, which the nodes' names cannot have.
     """
@@ -204,12 +191,12 @@ def _lower(
             case Conv():
                 lowered.conv(node, arrays, norms.get(node.output))
             case ScaleShift() if node.output not in folded:
-                factor = lowered.weight(f"{node.output}:scale", _rows(arrays[node.scale], known[node.input]))
-                offset = lowered.weight(f"{node.output}:shift", _rows(arrays[node.shift], known[node.input]))
+                factor = lowered.weight(f"{node.output}:scale", _rows(arrays[node.scale], value_shapes[node.input]))
+                offset = lowered.weight(f"{node.output}:shift", _rows(arrays[node.shift], value_shapes[node.input]))
                 lowered.add("Mul", [node.input, factor], f"{node.output}:scaled")
                 lowered.add("Add", [f"{node.output}:scaled", offset], node.output)
             case ResidualNorm():
-                lowered.residual_norm(node, known[node.input][1])
+                lowered.residual_norm(node, value_shapes[node.input][1])
             case Relu():
                 lowered.add("Relu", [node.input], node.output)
             case Silu():
@@ -223,7 +210,7 @@ def _lower(
                 sizes = {"kernel_shape": node.kernel, "strides": node.stride, "pads": node.padding * 2}
                 lowered.add("AveragePool", [node.input], node.output, count_include_pad=1, **sizes)
             case FrequencyMeanPool():
-                kernel = known[node.input][1], 1
+                kernel = value_shapes[node.input][1], 1
                 lowered.add("AveragePool", [node.input], node.output, kernel_shape=kernel)
             case GlobalMeanPool():
                 lowered.add("GlobalAveragePool", [node.input], f"{node.output}:pooled")
@@ -235,6 +222,11 @@ def _lower(
                 lowered.add("Gemm", [node.input, *names], node.output, transB=1)
             case Softmax():
                 lowered.add("Softmax", [node.input], node.output, axis=1)
+    if embedding or known is not None:
+        lowered.operations += embedding_operations(nodes, value_shapes)
+    if known is not None:
+        operations, weights = similarity_operations(known)
+        return [*lowered.operations, *operations], lowered.weights | weights
     return lowered.operations, lowered.weights
 
 

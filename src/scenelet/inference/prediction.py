@@ -1,7 +1,8 @@
-"""Prediction for a recording, the mean over its windows, and the treatment of unreadable recordings."""
+"""Predictions for windows and recordings, the mean over windows, and the treatment of unreadable recordings."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,19 @@ from scenelet.audio.io import AudioSource, summarize_audio_errors
 from scenelet.errors import AudioError
 
 Probabilities = NDArray[np.float32]
+
+
+class WindowPrediction(NamedTuple):
+    """Prediction for one window.
+
+    Attributes:
+        probabilities: (classes,). Those of a silent window are 0.
+        similarity: similarity to the nearest class, see `scenelet.model.known_sounds.similarities`. It is None for a
+            silent window, and if the model has no known sounds.
+    """
+
+    probabilities: Probabilities
+    similarity: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +36,10 @@ class Prediction:
         probabilities: probability of each class, in the model's order. It is the mean over the rows of `windows`
             without the silent windows.
         windows: (n_windows, classes) probabilities per window. Those of a silent window are 0.
-        unsure: True if the probability of `label` is below the label's threshold, or if the recording has no class.
+        unsure: True if the probability of `label` is below the label's threshold, if the similarity is below the
+            model's minimum, or if the recording has no class.
+        similarity: mean similarity of the windows to their nearest classes, without the silent windows. None if the
+            model has no known sounds, see `scenelet.model.known_sounds.KnownSounds`, or if the recording has no class.
 
     >>> from scenelet import load
     >>> from scenelet.model.pretrained import example
@@ -35,6 +52,7 @@ class Prediction:
     probabilities: dict[str, float]
     windows: Probabilities
     unsure: bool
+    similarity: float | None = None
 
 
 def mean_probabilities(windows: Probabilities) -> Probabilities:
@@ -48,6 +66,17 @@ def mean_probabilities(windows: Probabilities) -> Probabilities:
     sounding = windows[windows.any(axis=1)]
     mean = sounding.mean(axis=0, dtype=np.float64) if len(sounding) else np.ones(windows.shape[1])
     return np.asarray(mean / mean.sum(), np.float32)
+
+
+def mean_similarity(windows: Sequence[WindowPrediction]) -> float | None:
+    """Average the similarities of windows, without those that have none. None if no window has one.
+
+    >>> row = np.float32([0.5, 0.5])
+    >>> mean_similarity([WindowPrediction(row, 0.5), WindowPrediction(row, 0.75), WindowPrediction(0 * row)])
+    0.625
+    """
+    values = [window.similarity for window in windows if window.similarity is not None]
+    return sum(values) / len(values) if values else None
 
 
 def return_error(predict: Callable[[AudioSource], Prediction]) -> Callable[[AudioSource], Prediction | AudioError]:

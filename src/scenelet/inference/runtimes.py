@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from scenelet.errors import UsageError, did_you_mean, missing_extra
 from scenelet.inference.onnx_network import Arrays, to_onnx, without_weights
 from scenelet.inference.telemetry import import_runtime
-from scenelet.model.ops import EMBEDDING, INPUT, OUTPUT, Node, Shape
+from scenelet.model.known_sounds import KnownSounds
+from scenelet.model.ops import EMBEDDING, INPUT, Node, Shape
 
 if TYPE_CHECKING:
     import onnxruntime
 
-Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""Function from log-mel (n, channels, n_mels, frames), C-contiguous, to probabilities (n, classes) or embeddings."""
+Network = Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]
+"""Function from log-mel (n, channels, n_mels, frames), C-contiguous, to the outputs of `open_network`."""
 RuntimeName = Literal["onnxruntime", "openvino"]
 
 
@@ -33,8 +34,11 @@ def open_network(
     callers: int = 1,
     at_once: bool = True,
     embedding: bool = False,
+    known: KnownSounds | None = None,
 ) -> Network:
     """Prepare a network so that several threads can call it at the same time.
+
+    Its outputs are the probabilities (n, classes), and the similarities (n, 1) if there are `known` sounds.
 
     Args:
         nodes, arrays, input_shape: as `scenelet.inference.onnx_network.to_onnx`.
@@ -43,17 +47,18 @@ def open_network(
         threads: number of threads for the arithmetic of one call.
         callers: number of threads that call at the same time.
         at_once: prepare the network now; otherwise, when it is first called.
-        embedding: return embeddings in place of probabilities. ONNX Runtime computes them, whatever `runtime` is.
+        embedding: return only the embeddings (n, values). ONNX Runtime computes them, whatever `runtime` is.
+        known: as `scenelet.inference.onnx_network.to_onnx`.
 
     Raises:
         ModelFileError: the model's nodes and arrays do not fit together.
-        UsageError: the runtime is unknown, or the network has no embedding.
+        UsageError: the runtime is unknown.
         MissingExtraError: the runtime is not installed.
     """
     check_runtime(runtime)
     if embedding:
-        return _Network(lambda: _open_onnxruntime(nodes, arrays, input_shape, threads, callers, EMBEDDING), at_once)
-    return _Network(lambda: _RUNTIMES[runtime](nodes, arrays, input_shape, threads, callers), at_once)
+        return _Network(lambda: _open_embedding(nodes, arrays, input_shape, threads), at_once)
+    return _Network(lambda: _RUNTIMES[runtime](nodes, arrays, input_shape, threads, callers, known), at_once)
 
 
 class _Network:
@@ -64,7 +69,7 @@ class _Network:
         self._network: Network | None = open_() if at_once else None
         _opened.add(self)
 
-    def __call__(self, log_mel: NDArray[np.float32]) -> NDArray[np.float32]:
+    def __call__(self, log_mel: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         return (self._network or self._open_once())(log_mel)
 
     def _open_once(self) -> Network:
@@ -105,21 +110,26 @@ def check_runtime(runtime: str) -> None:
 
 
 def make_session(
-    nodes: Sequence[Node], arrays: Arrays, input_shape: Shape, *, threads: int | None = None, embedding: bool = False
+    nodes: Sequence[Node],
+    arrays: Arrays,
+    input_shape: Shape,
+    *,
+    threads: int | None = None,
+    embedding: bool = False,
+    known: KnownSounds | None = None,
 ) -> "onnxruntime.InferenceSession":
     """Create an ONNX Runtime session on the CPU that takes its weights from memory.
 
     Args:
         nodes, arrays, input_shape: as `scenelet.inference.onnx_network.to_onnx`.
         threads: number of threads for one operation. None starts one per core.
-        embedding: add the output "embedding", see `scenelet.inference.onnx_network.without_weights`.
+        embedding, known: as `scenelet.inference.onnx_network.without_weights`.
 
     Raises:
         ModelFileError: as `scenelet.model.shapes.shapes`.
-        UsageError: the network has no embedding.
     """
     onnxruntime = import_runtime("onnxruntime")
-    graph, weights = without_weights(nodes, arrays, input_shape, embedding)
+    graph, weights = without_weights(nodes, arrays, input_shape, embedding=embedding, known=known)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = 3
@@ -131,24 +141,36 @@ def make_session(
 
 
 def _open_onnxruntime(
-    nodes: Sequence[Node], arrays: Arrays, input_shape: Shape, threads: int, callers: int, output: str = OUTPUT
+    nodes: Sequence[Node],
+    arrays: Arrays,
+    input_shape: Shape,
+    threads: int,
+    callers: int,
+    known: KnownSounds | None,
 ) -> Network:
-    session = make_session(nodes, arrays, input_shape, threads=threads, embedding=output == EMBEDDING)
+    session = make_session(nodes, arrays, input_shape, threads=threads, known=known)
+    return lambda log_mel: list(session.run(None, {INPUT: log_mel}))
 
-    def run(log_mel: NDArray[np.float32]) -> NDArray[np.float32]:
-        values: NDArray[np.float32] = session.run([output], {INPUT: log_mel})[0]
-        return values
 
-    return run
+def _open_embedding(nodes: Sequence[Node], arrays: Arrays, input_shape: Shape, threads: int) -> Network:
+    session = make_session(nodes, arrays, input_shape, threads=threads, embedding=True)
+    return lambda log_mel: list(session.run([EMBEDDING], {INPUT: log_mel}))
 
 
 _FIRST_INFERENCE = threading.Lock()
 
 
-def _open_openvino(nodes: Sequence[Node], arrays: Arrays, input_shape: Shape, threads: int, callers: int) -> Network:
+def _open_openvino(
+    nodes: Sequence[Node],
+    arrays: Arrays,
+    input_shape: Shape,
+    threads: int,
+    callers: int,
+    known: KnownSounds | None,
+) -> Network:
     openvino = import_runtime("openvino")
     core = openvino.Core()
-    graph = to_onnx(nodes, arrays, input_shape)
+    graph = to_onnx(nodes, arrays, input_shape, known=known)
     has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     settings = {
         "INFERENCE_NUM_THREADS": threads * callers,
@@ -160,11 +182,14 @@ def _open_openvino(nodes: Sequence[Node], arrays: Arrays, input_shape: Shape, th
     compiled = core.compile_model(loaded, "CPU", settings)
     requests = threading.local()  # an inference request serves one thread at a time
 
-    def run(log_mel: NDArray[np.float32]) -> NDArray[np.float32]:
+    def run(log_mel: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         if not hasattr(requests, "own"):
             requests.own = compiled.create_infer_request()
-        rows = [requests.own.infer([window[None]], share_inputs=True)[0].copy() for window in log_mel]
-        return np.concatenate(rows)
+        rows = [
+            [values.copy() for values in requests.own.infer([window[None]], share_inputs=True).values()]
+            for window in log_mel
+        ]
+        return [np.concatenate(output) for output in zip(*rows, strict=True)]
 
     # OpenVINO's binding builds tables at a process's first inference, and two threads that do so block each other
     with _FIRST_INFERENCE:

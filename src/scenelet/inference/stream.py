@@ -26,6 +26,7 @@ class StreamPrediction:
     Attributes:
         seconds: end of the window, counted from the start of the sound.
         probabilities: (classes,). Those of a silent window are 0.
+        similarity: as in `scenelet.inference.prediction.WindowPrediction`.
 
     >>> StreamPrediction(5.0, np.float32([0.25, 0.75])).probabilities.argmax()
     np.int64(1)
@@ -33,6 +34,7 @@ class StreamPrediction:
 
     seconds: float
     probabilities: Probabilities
+    similarity: float | None = None
 
 
 class Stream:
@@ -98,11 +100,11 @@ class Stream:
     def _predict(self, windows: Iterator[Samples]) -> Iterator[StreamPrediction]:
         size = max(1, WINDOWS_PER_THREAD * (self._threads - 1))  # bounds the memory
         while batch := list(itertools.islice(windows, size)):
-            for probabilities in parallel_map(self._classifier.predict_window, batch, self._threads):
+            for prediction in parallel_map(self._classifier.predict_window, batch, self._threads):
                 end = (self._splitter.length + self._emitted * self._splitter.hop) / self._rate
                 self._emitted += 1
                 # the last window is padded
-                yield StreamPrediction(min(end, self._received / self._source_rate), probabilities)
+                yield StreamPrediction(min(end, self._received / self._source_rate), *prediction)
 
 
 @dataclass(frozen=True)
@@ -129,14 +131,16 @@ class PredictionSmoother:
 
     The probabilities are smoothed by an exponential average. The smoother holds a label until the smoothed probability
     of another one is higher by `margin`. It gives the label as its answer from the label's
-    threshold on, and withdraws it when the probability falls below the threshold minus `margin`. A silent window is
-    "silence" at once, and a new average begins.
+    threshold on, and withdraws it when the probability falls below the threshold minus `margin`. It is unsure while the
+    similarity, smoothed in the same way, is below its minimum. A silent window is "silence" at once, and a new average
+    begins.
 
     Args:
         labels: the model's classes.
         thresholds: (classes,) minimum probability of each answer, see `scenelet.inference.threshold.label_thresholds`.
         smooth_seconds: time constant of the average; 0 turns smoothing off.
         margin: hysteresis of both rules.
+        min_similarity: minimum similarity of each answer, see `scenelet.model.known_sounds.KnownSounds`.
 
     Raises:
         UsageError: `margin` is not from 0 to 1, or `smooth_seconds` is negative or not finite.
@@ -149,7 +153,12 @@ class PredictionSmoother:
     """
 
     def __init__(
-        self, labels: tuple[str, ...], thresholds: Sequence[float], smooth_seconds: float = 2.0, margin: float = 0.1
+        self,
+        labels: tuple[str, ...],
+        thresholds: Sequence[float],
+        smooth_seconds: float = 2.0,
+        margin: float = 0.1,
+        min_similarity: float = -1.0,
     ) -> None:
         if len(thresholds) != len(labels):
             raise ValueError(f"{len(thresholds)} thresholds for {len(labels)} labels; give one each")
@@ -157,7 +166,8 @@ class PredictionSmoother:
         if not 0 <= smooth_seconds < math.inf:
             raise UsageError(f"--smoothing {smooth_seconds:g}: give seconds, 0 or more")
         self.labels, self.thresholds, self.smooth_seconds, self.margin = labels, thresholds, smooth_seconds, margin
-        self._average: np.ndarray | None = None
+        self.min_similarity = min_similarity
+        self._average: np.ndarray | None = None  # of the probabilities, and the similarity if there is one
         self._seconds = 0.0
         self._held: int | None = None  # the label that is held, whether it is the answer or not
         self._answer: int | None = None
@@ -170,19 +180,22 @@ class PredictionSmoother:
         if not current.any():
             self._average = self._held = self._answer = None
             return self._result(prediction.seconds, "silence", current, 0.0)
+        if prediction.similarity is not None:
+            current = np.append(current, prediction.similarity)
         if self._average is None or self.smooth_seconds == 0:
             self._average = current
         else:
             weight = 1 - math.exp(-(prediction.seconds - self._seconds) / self.smooth_seconds)
             self._average = self._average + weight * (current - self._average)
         self._seconds = prediction.seconds
-        average = self._average
+        average, similarity = np.split(self._average, [len(self.labels)])
         top = int(average.argmax())
         if self._held is None or average[top] >= average[self._held] + self.margin:
             self._held = top
         # an answer stays a little longer than it would be given as a new one
         minimum = self.thresholds[self._held] - (self.margin if self._answer == self._held else 0.0)
-        answer = self._held if average[self._held] >= minimum else None
+        is_known = (similarity >= self.min_similarity).all()
+        answer = self._held if is_known and average[self._held] >= minimum else None
         self._answer = answer
         label = None if answer is None else self.labels[answer]
         return self._result(prediction.seconds, label, average, float(average[top if answer is None else answer]))
@@ -201,7 +214,7 @@ def make_smoother(
     """Make the smoother of a model's predictions.
 
     Args:
-        classifier: the model.
+        classifier: the model, which also gives the minimum similarity.
         threshold: minimum probability of every answer; None: the model's thresholds of its labels.
         smooth_seconds, margin: as `PredictionSmoother`.
 
@@ -216,7 +229,7 @@ def make_smoother(
     if threshold is not None:
         _check_probability("--threshold", threshold)
         thresholds = (threshold,) * len(classifier.labels)
-    return PredictionSmoother(classifier.labels, thresholds, smooth_seconds, margin)
+    return PredictionSmoother(classifier.labels, thresholds, smooth_seconds, margin, classifier.min_similarity)
 
 
 def _check_probability(option: str, probability: float) -> None:

@@ -22,8 +22,9 @@ from typing import Any
 
 from scenelet.errors import ModelFileError
 from scenelet.model.codec import compress_bytes, decompress_bytes
-from scenelet.model.encodings import Array, stored_arrays
+from scenelet.model.encodings import Array, Encoding, stored_arrays
 from scenelet.model.header import MAX_FILE_BYTES, MAX_HEADER_BYTES, Header, parse_header
+from scenelet.model.known_sounds import MEANS, KnownSounds
 from scenelet.model.scene_model import SceneModel
 from scenelet.model.weights import decode_weights, encode_weights
 from scenelet.utils.files import replace_file
@@ -100,7 +101,7 @@ def encode_model(model: SceneModel) -> bytes:
         ModelFileError: the parts of the model do not fit together, or an array does not fit its encoding.
     """
     _check_encodings(model)
-    sections = encode_weights(model.arrays, model.encodings)
+    sections = encode_weights(*_all_arrays(model))
     return _join(model, {name: len(stored) for name, stored in sections.items()}, b"".join(sections.values()))
 
 
@@ -167,7 +168,7 @@ def stored_model(model: SceneModel) -> SceneModel:
     """
     _check_encodings(model)
     header = parse_header(_header_json(model, {}))
-    return _scene_model(header, stored_arrays(model.arrays, model.encodings))
+    return _scene_model(header, stored_arrays(*_all_arrays(model)))
 
 
 def check_model(model: SceneModel) -> None:
@@ -197,9 +198,17 @@ def _check_encodings(model: SceneModel) -> None:
         raise ModelFileError(f"{name!r} has an array or an encoding, but not both")
 
 
+def _all_arrays(model: SceneModel) -> tuple[dict[str, Array], dict[str, Encoding]]:
+    """Return all arrays of a file and their encodings: those of the nodes, and the known sounds."""
+    if model.known is None:
+        return model.arrays, model.encodings
+    return model.arrays | {MEANS: model.known.means}, model.encodings | {MEANS: "fp16"}
+
+
 def _header_json(model: SceneModel, lengths: Mapping[str, int]) -> bytes:
     """Return the header as JSON, unchecked. `lengths`: the compressed bytes of each section."""
-    arrays = [{"name": n, "shape": a.shape, "encoding": model.encodings[n]} for n, a in model.arrays.items()]
+    stored, encodings = _all_arrays(model)
+    arrays = [{"name": n, "shape": a.shape, "encoding": encodings[n]} for n, a in stored.items()]
     header: dict[str, Any] = {
         "labels": model.labels,
         "features": model.features.model_dump(),
@@ -214,6 +223,8 @@ def _header_json(model: SceneModel, lengths: Mapping[str, int]) -> bytes:
     }
     if model.background is not None:
         header["background"] = model.background
+    if model.known is not None:
+        header["known"] = {"min_similarity": model.known.min_similarity}
     try:
         return json.dumps(header, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
     except (TypeError, ValueError) as error:
@@ -221,18 +232,20 @@ def _header_json(model: SceneModel, lengths: Mapping[str, int]) -> bytes:
 
 
 def _scene_model(header: Header, arrays: dict[str, Array]) -> SceneModel:
+    known = None if header.known is None else KnownSounds(arrays.pop(MEANS), header.known.min_similarity)
     return SceneModel(
         labels=header.labels,
         features=header.features,
         window=header.window,
         nodes=header.nodes,
         arrays=arrays,
-        encodings={array.name: array.encoding for array in header.arrays},
+        encodings={array.name: array.encoding for array in header.arrays if array.name in arrays},
         counts=header.counts,
         provenance=header.provenance,
         results=header.results,
         licenses=header.licenses,
         background=header.background,
+        known=known,
     )
 
 

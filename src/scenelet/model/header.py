@@ -10,6 +10,7 @@ from scenelet.config import FeatureConfig, Settings, WindowConfig
 from scenelet.errors import ModelFileError
 from scenelet.model.costs import operation_count, peak_activation_size, receptive_field
 from scenelet.model.encodings import Encoding
+from scenelet.model.known_sounds import MEANS, embedding_size
 from scenelet.model.ops import INPUT, MAX_VALUES, OUTPUT, Name, Node, Shape
 from scenelet.model.scene_model import TrainingCounts, input_shape
 from scenelet.model.shapes import shapes
@@ -45,6 +46,10 @@ class _Array(Settings):
     encoding: Encoding
 
 
+class _Known(Settings):
+    min_similarity: float = Field(ge=-1, le=1)
+
+
 # Lists fail at their first invalid item. Otherwise pydantic would report each of a million items.
 class Header(Settings):
     """Content of a header; see docs/model_file.md."""
@@ -60,6 +65,7 @@ class Header(Settings):
     results: dict[str, JsonValue]
     licenses: Annotated[list[str], FailFast()]
     background: str | None = None
+    known: _Known | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> "Header":
@@ -75,10 +81,19 @@ class Header(Settings):
         if sum(math.prod(shape) for shape in array_shapes.values()) > MAX_PARAMETERS:
             raise ValueError(f"more than {MAX_PARAMETERS} parameters")
         _check_features(self.features, self.window)
+        means = array_shapes.pop(MEANS, None)  # no node uses it
+        if (means is None) != (self.known is None):
+            raise ValueError(f"the array {MEANS!r} and the field known need each other")
+        if any(array.name == MEANS and array.encoding != "fp16" for array in self.arrays):
+            raise ValueError(f"the array {MEANS!r} is not in fp16")
         # ModelFileError is not a ValueError, so pydantic does not wrap it
         value_shapes = shapes(self.nodes, array_shapes, input_shape(self.features, self.window))
         if value_shapes[OUTPUT] != (len(self.labels),):
             raise ValueError(f"{len(self.labels)} labels for {value_shapes[OUTPUT][0]} probabilities")
+        if means is not None:
+            expected = len(self.labels), embedding_size(self.nodes, value_shapes)
+            if means != expected:
+                raise ValueError(f"the array {MEANS!r} has the shape {means}, not {expected}")
         self._check_bounds(array_shapes, value_shapes)
         return self
 

@@ -13,8 +13,12 @@ INPUT = "log_mel"
 """Name of the value that a network reads: raw log-mel (batch, channels, n_mels, frames)."""
 OUTPUT = "probabilities"
 """Name of the value that the last node writes: (batch, classes)."""
-EMBEDDING = "embedding"
-"""Name of the value that the dense layers at the end of a network read: (batch, values)."""
+EMBEDDING = ":embedding"
+"""Name of the embedding in a graph: what the last layer of a network reads, (batch, values).
+
+No value of a network has this name, because names of values have no colon."""
+SIMILARITY = ":similarity"
+"""Name of the similarity to the nearest class in a graph, (batch, 1), see `scenelet.model.known_sounds`."""
 MAX_NODES = 4096
 MAX_SIDE = 4096
 """Maximum of a kernel size, stride, padding or dilation."""

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from scenelet.config import FeatureConfig, Settings, WindowConfig
 from scenelet.model.encodings import Encoding
+from scenelet.model.known_sounds import KnownSounds
 from scenelet.model.ops import Node, Shape
 from scenelet.model.shapes import shapes
 
@@ -59,6 +60,7 @@ class SceneModel:
         results: measured accuracies, as JSON values.
         licenses: the licenses of the training recordings.
         background: the label that means "none of the other classes"; None if there is none.
+        known: the rule for sounds that are unlike all training sounds; None if there is none.
 
     >>> from scenelet.model.file import read_model
     >>> from scenelet.model.pretrained import built_in
@@ -78,6 +80,7 @@ class SceneModel:
     results: dict[str, Any]
     licenses: list[str]
     background: str | None = None
+    known: KnownSounds | None = None
 
     @property
     def input_shape(self) -> Shape:

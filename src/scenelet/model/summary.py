@@ -48,6 +48,7 @@ def describe_model(model: SceneModel, file: bytes, name: str) -> dict[str, Any]:
         "file": name,
         "labels": list(model.labels),
         "background": model.background,
+        "min_similarity": None if model.known is None else model.known.min_similarity,
         "parameters": model.counts.parameters,
         "parameters_kept": model.counts.parameters_kept,
         "macs": total_macs,

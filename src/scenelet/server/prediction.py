@@ -9,14 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
-import numpy as np
-
 from scenelet.audio.decoder import DECODER
 from scenelet.audio.io import UNKNOWN_FRAMES, Samples, info
 from scenelet.audio.windows import windows
 from scenelet.errors import AudioError
 from scenelet.inference.classifier import Classifier
-from scenelet.inference.prediction import Prediction, Probabilities
+from scenelet.inference.prediction import Prediction, WindowPrediction
 from scenelet.server.spectrogram import SpectrogramReader
 from scenelet.server.uploads import Upload
 
@@ -165,13 +163,13 @@ class _Request:
 
     async def predict(self, upload: Upload, allowance: Allowance) -> dict[str, Any]:
         """Classify one recording; stop early if the client disconnects."""
-        model, notes, rows = self.classifier.model, list[str](), list[Probabilities]()
+        model, notes, rows = self.classifier.model, list[str](), list[WindowPrediction]()
         cuts = windows(upload, model.features, model.window, max_seconds=allowance.max_seconds, on_note=notes.append)
         async for batch in self._read(cuts, self.scheduler.threads):
             rows += await asyncio.gather(*map(self._predict_window, batch))
         if not rows:
             return {}
-        prediction = self.classifier.combine_windows(np.stack(rows), cuts.no_sound)
+        prediction = self.classifier.combine_windows(rows, cuts.no_sound)
         result = _to_json(prediction) | ({"notes": notes} if notes else {})
         if self.with_spectrogram:
             reader = SpectrogramReader(model, upload, allowance.seconds, allowance.max_seconds)
@@ -188,7 +186,7 @@ class _Request:
             if len(batch) < count:
                 break
 
-    async def _predict_window(self, samples: Samples) -> Probabilities:
+    async def _predict_window(self, samples: Samples) -> WindowPrediction:
         async with self.scheduler:
             return await self.scheduler.run(self.classifier.predict_window, samples)
 

@@ -13,10 +13,11 @@ from playwright.sync_api import Browser, Page, expect
 
 from helpers.browser import EXAMPLE, FIRST_WINDOW_MS, check_live, drop, is_drawn, opened, scrolls_sideways
 from helpers.loopback_server import serve_folder
-from helpers.tiny_model import changed, tiny_model
+from helpers.tiny_model import changed, tiny_model, with_known_sounds
 from scenelet.export.web.onnxruntime_web import WebRuntime
 from scenelet.export.web.site import write_site
 from scenelet.inference.classifier import Classifier, load
+from scenelet.model.known_sounds import KnownSounds
 
 CLASSIFY = """async () => {
   const [file] = byId("tested").files;
@@ -102,6 +103,25 @@ def test_answers_equal_predictions(
         for name, sound in sounds.items():
             path = tmp_path / f"{name}.wav"
             soundfile.write(path, sound.T, 8000, subtype="FLOAT")
+            assert_equal(classifier, path, classify(page, path))
+
+
+def test_answers_with_known_sounds_equal_predictions(
+    browser: Browser, runtime: WebRuntime, rng: np.random.Generator, tmp_path: Path
+) -> None:
+    model = with_known_sounds(changed(tiny_model(), results={"threshold": {"probability": 0}}))
+    sounds = [np.pad(rng.normal(0, level, (2, 3700)), ((0, 0), (0, 1900))) for level in (1e-3, 1e-2, 0.1, 0.3)]
+    paths = [tmp_path / f"{index}.wav" for index in range(len(sounds))]
+    for path, sound in zip(paths, sounds, strict=True):
+        soundfile.write(path, sound.T, 8000, subtype="FLOAT")
+    reached = sorted(prediction.similarity for prediction in Classifier(model).predict_many(paths))
+    assert reached[2] - reached[1] > 1e-3
+    known = KnownSounds(model.known.means, (reached[1] + reached[2]) / 2)
+    classifier = Classifier(changed(model, known=known))
+    assert sorted(classifier.predict(path).unsure for path in paths) == [False, False, True, True]
+    write_site(classifier, "tiny", tmp_path / "site", runtime)
+    with serve_folder(tmp_path / "site") as url, opened(browser, url) as page:
+        for path in paths:
             assert_equal(classifier, path, classify(page, path))
 
 

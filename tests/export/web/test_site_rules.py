@@ -161,20 +161,26 @@ def test_log_mel(page: Any, rng: np.random.Generator, changes: dict[str, Any]) -
     np.testing.assert_allclose(log_mel[0], LogMel(features)(samples), atol=1e-3)
 
 
-def test_smoother(page: Any, rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("has_known_sounds", [False, True])
+def test_smoother(page: Any, rng: np.random.Generator, has_known_sounds: bool) -> None:
     labels = ("a", "b", "c")
     rows = rng.dirichlet(np.full(3, 0.4), 60).astype(np.float32)
     rows[[0, 20, 21]] = 0  # silence
-    smoother = PredictionSmoother(labels, (0.5, 0.7, math.inf))
-    code = """([labels, rows]) => {
-      const smoother = new PredictionSmoother(labels, [0.5, 0.7, null]);
-      return rows.map((row, i) => smoother.update(0.7 * i, row));
+    drawn = zip(rows, rng.random(60).tolist(), strict=True)
+    similarities = [value if has_known_sounds and row.any() else None for row, value in drawn]
+    smoother = PredictionSmoother(labels, (0.5, 0.7, math.inf), min_similarity=0.4)
+    code = """([labels, rows, similarities]) => {
+      const smoother = new PredictionSmoother(labels, [0.5, 0.7, null], 0.4);
+      return rows.map((row, i) => smoother.update(0.7 * i, row, similarities[i]));
     }"""
-    for i, found in enumerate(page.evaluate(code, [labels, rows.tolist()])):
-        expected = smoother.update(StreamPrediction(0.7 * i, rows[i]))
+    answers = set()
+    for i, found in enumerate(page.evaluate(code, [labels, rows.tolist(), similarities])):
+        expected = smoother.update(StreamPrediction(0.7 * i, rows[i], similarities[i]))
+        answers.add(expected.label)
         assert (found["label"], found["changed"]) == (expected.label, expected.changed)
         assert found["confidence"] == pytest.approx(expected.confidence)
         np.testing.assert_allclose(found["smoothed"], list(expected.probabilities.values()))
+    assert {"a", "silence", None} <= answers
 
 
 def test_spectrogram(page: Any, rng: np.random.Generator) -> None:

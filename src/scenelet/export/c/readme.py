@@ -1,6 +1,7 @@
 """README of an exported C program."""
 
 from scenelet.export.c.layouts import Layout
+from scenelet.export.limits import MISSING_RULE
 from scenelet.export.model_card import markdown_text
 from scenelet.model.scene_model import SceneModel
 
@@ -53,6 +54,7 @@ def readme(model: SceneModel, name: str, layout: Layout, int8: bool) -> str:
         f"Labels: {', '.join(map(markdown_text, model.labels))}.",
         f"The network runs in {'int8, with integers only' if int8 else 'float'}. `scenelet.h` describes the functions.",
         "`model_frontend.h` and `model_network.h` state the bytes of flash and RAM.",
+        *([] if model.known is None else [f"Note: {MISSING_RULE}."]),
         "",
         "## Use it",
         "",

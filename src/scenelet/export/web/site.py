@@ -65,7 +65,7 @@ def write_site(classifier: Classifier, name: str, folder: Path, runtime: WebRunt
     model = classifier.model
     graphs = {
         "mel": mel_to_onnx(model.features).SerializeToString(),
-        "network": onnx_bytes(model, "log-mel"),
+        "network": onnx_bytes(model, "log-mel", with_similarity=True),
     }
     model_address, model_script = _data_script(MODEL_FILE, graphs)
     runtime_address, runtime_script = _data_script(RUNTIME_FILE, {"script": runtime.script, "wasm": runtime.wasm})
@@ -115,6 +115,7 @@ def page_settings(classifier: Classifier, name: str) -> dict[str, Any]:
         "labels": model.labels,
         "licenses": model.licenses,
         "thresholds": json_thresholds(classifier.thresholds),
+        "min_similarity": classifier.min_similarity,
         "sample_rate": rate,
         "channels": features.channels,
         "fmax_hz": features.top_hz,

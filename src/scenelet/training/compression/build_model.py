@@ -24,6 +24,7 @@ from scenelet.nn.prune import Masks
 from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.training.compression.calibration import calibrate, calibration_record, scale_logits
 from scenelet.training.compression.finetune import prune_and_finetune
+from scenelet.training.compression.known_sounds import can_find_known_sounds, find_known_sounds, with_placeholder
 from scenelet.training.compression.members import choose_members
 from scenelet.training.compression.search import FormatTrial, choose_format, prune_until_fits, rounded
 from scenelet.training.dataset import Dataset
@@ -77,7 +78,8 @@ def build_model(
         folder: folder from which an interrupted compression continues. None writes nothing.
         description: text next to the progress bar of the fine-tuning.
         callbacks: further Lightning callbacks of the fine-tuning, which must not change it.
-        should_calibrate: scale the logits, see `scenelet.training.compression.calibration`.
+        should_calibrate: scale the logits, see `scenelet.training.compression.calibration`, and find the known sounds
+            if there are enough held-out clips, see `scenelet.training.compression.known_sounds`.
 
     Raises:
         UsageError: no sparsity is enough for `max_bytes`, which includes everything in the file.
@@ -93,6 +95,7 @@ def build_model(
         for name, clips in dataset.held_out()
         if should_calibrate
     ]
+    finds_known_sounds = should_calibrate and can_find_known_sounds(dataset)
     estimate, extra_bytes = _results(dense, dense, _found(dataset, before, records[0] if records else {})), 0
 
     def scene_model(network: StandardizedNetwork, masks: Masks, settings: PruneConfig) -> SceneModel:
@@ -112,7 +115,8 @@ def build_model(
 
     def size(network: StandardizedNetwork, masks: Masks, settings: PruneConfig) -> int:
         model = replace(scene_model(network, masks, settings), results=estimate)
-        return len(encode_model(scale_logits(model, 1.5) if "calibration" in estimate else model)) + extra_bytes
+        model = scale_logits(model, 1.5) if "calibration" in estimate else model
+        return len(encode_model(with_placeholder(model) if finds_known_sounds else model)) + extra_bytes
 
     chosen = choose_members(network, config.prune, size)
     network.network = keep_members(network.network, chosen.members)
@@ -126,9 +130,11 @@ def build_model(
         model = stored_model(scene_model(final, masks, settings))
         with spinner("Measuring the file"):
             calibrated = calibrate(model, dataset, should_calibrate)
+            known, record_of_known = find_known_sounds(model, dataset) if finds_known_sounds else (None, {})
         answers = calibrated.answers
         compressed, found = _reports(dataset, answers), _found(dataset, answers, calibrated.calibration)
-        model = replace(calibrated.model, results=_results(dense, compressed, found))
+        found |= {"known_sounds": record_of_known} if known else {}
+        model = replace(calibrated.model, results=_results(dense, compressed, found), known=known)
         file = encode_model(model)
         if settings.max_bytes is None or len(file) <= settings.max_bytes:
             break

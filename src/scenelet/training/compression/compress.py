@@ -63,7 +63,8 @@ def compress(
     Returns:
         "members" (networks in the file), "sparsity", "dtype", "bytes", "parts" (`scenelet.model.sizes.FileParts`),
         "trials" (of number formats), "threshold" (see `scenelet.inference.threshold`), "calibration" (see
-        `scenelet.training.compression.calibration.calibration_record`), and by subset "dense" (results of the trained
+        `scenelet.training.compression.calibration.calibration_record`), "known_sounds" (see
+        `scenelet.training.compression.known_sounds`), and by subset "dense" (results of the trained
         network) and "compressed" (results of the file, by ONNX Runtime). The last two are computed from the
         cached features, which are fp16: their probabilities differ from those of `predict` by less than 0.001.
 
@@ -101,9 +102,15 @@ def _summary(built: BuiltModel) -> dict[str, Any]:
         "trials": [asdict(trial) for trial in built.compression.trials],
         "threshold": built.found.get("threshold", {}),
         "calibration": built.found.get("calibration", {}),
+        "known_sounds": _known_sounds(built),
         "dense": built.dense,
         "compressed": built.compressed,
     }
+
+
+def _known_sounds(built: BuiltModel) -> dict[str, Any]:
+    known = built.model.known
+    return {"min_similarity": known.min_similarity, **built.found["known_sounds"]} if known else {}
 
 
 def _print_warnings(built: BuiltModel) -> None:

@@ -9,7 +9,7 @@ let model = null; // settings, see `scenelet.export.web.site`
 let runtime = null;
 let stft = null; // function from samples to power spectra
 let mel = null; // session from power spectra to log-mel
-let network = null; // session from log-mel to probabilities
+let network = null; // session from log-mel to probabilities, and to the similarity if the model has known sounds
 let work = Promise.resolve(); // the runtime runs one session at a time
 const streams = new Map();
 
@@ -31,28 +31,37 @@ async function open({ runtime: files, graphs }) {
   network = await runtime.InferenceSession.create(await unpack(graphs.network), options);
 }
 
-// Runs a session on one tensor after all earlier runs, and returns its only output.
+// Runs a session on one tensor after all earlier runs, and returns its outputs.
 function run(session, input) {
   const result = work.then(async () => {
     const outputs = await session.run({ [session.inputNames[0]]: input });
-    return outputs[session.outputNames[0]];
+    return session.outputNames.map((name) => outputs[name]);
   });
   work = result.catch(() => {});
   return result;
 }
 
 // Computes log-mel (1, channels, bands, frames) of [Float32Array].
-function logMel(channels) {
+async function logMel(channels) {
   const { data, dims } = stft(channels);
-  return run(mel, new runtime.Tensor("float32", data, dims));
+  const [output] = await run(mel, new runtime.Tensor("float32", data, dims));
+  return output;
 }
 
-// Returns the probabilities of a window; those of a silent one are 0.
+// Returns the probabilities of a window, and its similarity or null. The probabilities of a silent one are 0.
 async function classify(window) {
-  if (isSilent(window, model.sample_rate)) return model.labels.map(() => 0);
-  const { data } = await run(network, await logMel(window));
-  if (!data.every(Number.isFinite)) throw new Error("the model's probabilities are not finite numbers; export another model");
-  return [...data];
+  if (isSilent(window, model.sample_rate)) return { probabilities: model.labels.map(() => 0), similarity: null };
+  const [probabilities, similarity = null] = (await run(network, await logMel(window))).map(({ data }) => [...data]);
+  if (![...probabilities, ...(similarity || [])].every(Number.isFinite)) {
+    throw new Error("the model's probabilities are not finite numbers; export another model");
+  }
+  return { probabilities, similarity: similarity && similarity[0] };
+}
+
+// Whether the mean of similarities is below the model's minimum. Windows without one do not count.
+function isUnknown(similarities) {
+  const values = similarities.filter((value) => value !== null);
+  return values.length > 0 && values.reduce((sum, value) => sum + value, 0) / values.length < model.min_similarity;
 }
 
 function resampleAll(channels, sourceRate) {
@@ -83,9 +92,11 @@ async function predict(decoded, sourceRate) {
   const detector = new SoundDetector(sourceRate);
   detector.push(arranged);
   const samples = resampleAll(arranged, sourceRate);
-  const rows = [];
+  const [rows, similarities] = [[], []];
   for (const window of cutAll(samples, model.window, Math.ceil(seconds * model.sample_rate))) {
-    rows.push(await classify(window));
+    const { probabilities, similarity } = await classify(window);
+    rows.push(probabilities);
+    similarities.push(similarity);
   }
   const sounding = rows.filter((row) => row.some((value) => value > 0));
   const noSound = seconds < model.min_seconds ? "too short" : detector.hasSound && sounding.length ? null : "silence";
@@ -98,7 +109,7 @@ async function predict(decoded, sourceRate) {
   for (const piece of cutAll(samples, rule)) reader.add(await logMel(piece));
   return {
     label: noSound || model.labels[top],
-    unsure: noSound !== null || means[top] < (model.thresholds[top] ?? Infinity),
+    unsure: noSound !== null || isUnknown(similarities) || means[top] < (model.thresholds[top] ?? Infinity),
     probabilities: Object.fromEntries(model.labels.map((label, i) => [label, means[i]])),
     windows: rows.length,
     window_probabilities: rows,
@@ -113,7 +124,7 @@ class Stream {
     const count = arrangeChannels(Array(channels).fill(new Float32Array(0)), model.channels).length;
     this.resamplers = Array.from({ length: count }, () => new Resampler(sampleRate, model.sample_rate));
     this.splitter = new WindowSplitter(count, { ...model.window, hop: model.live_hop, rest: null });
-    this.smoother = new PredictionSmoother(model.labels, model.thresholds);
+    this.smoother = new PredictionSmoother(model.labels, model.thresholds, model.min_similarity);
     [this.next, this.emitted, this.isBusy] = [null, 0, false];
   }
 
@@ -137,7 +148,8 @@ class Stream {
       while (this.next) {
         const { window, seconds } = this.next;
         this.next = null;
-        const prediction = this.smoother.update(seconds, await classify(window));
+        const { probabilities, similarity } = await classify(window);
+        const prediction = this.smoother.update(seconds, probabilities, similarity);
         if (streams.has(this.id)) postMessage({ type: "prediction", id: this.id, prediction });
       }
     } catch (error) {
