@@ -139,7 +139,8 @@ def test_evaluate_counts_sure_answers_by_the_threshold_of_their_label(
     write_model(changed(read_model(Path(model)), results={"label_thresholds": stored}), tmp_path / "m.scn")
     report = evaluate(str(tmp_path / "m.scn"), tone_set, split="all")
     assert [row[2] for row in report["confusion"]] == [12, 12, 0]
-    assert report["sure"] == {"thresholds": [others, others, own], "clips": 24 * share, "right": 0}
+    sure = {"thresholds": [others, others, own], "min_similarity": None, "clips": 24 * share, "right": 0}
+    assert report["sure"] == sure
 
 
 def test_evaluate_treats_several_labels_as_training_did(tmp_path: Path, tone_set: Path) -> None:
