@@ -221,8 +221,8 @@ def test_model_card_states_the_thresholds_of_labels() -> None:
     lines = part(lines_of(changed(tiny_model(), results={"label_thresholds": stored})), "## Limits")
     limits = "indoor 90.0 %, outdoor 50.0 %, transportation never sure"
     assert lines[-1] == (
-        f"Each label has a threshold of its own: {limits}. With these, 2.0 hours of background had at most 1 false"
-        " alarms per hour of each label."
+        f"Each label has a threshold of its own: {limits}. With these, 2 h of background had at most 1 false"
+        " alarm per hour, of all labels together."
     )
 
 

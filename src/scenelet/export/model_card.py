@@ -148,10 +148,7 @@ def _thresholds(model: SceneModel) -> list[str]:
     if (stored := stored_label_thresholds(model.results, model.labels)) is not None:
         limits = ("never sure" if p > 1 else f"{100 * p:.1f} %" for p in stored.probabilities)
         by_label = ", ".join(f"{markdown_text(label)} {p}" for label, p in zip(model.labels, limits, strict=True))
-        lines.append(
-            f"Each label has a threshold of its own: {by_label}. With these, {stored.hours:.1f} hours of background had"
-            f" at most {stored.false_alarms_per_hour:g} false alarms per hour of each label."
-        )
+        lines.append(f"Each label has a threshold of its own: {by_label}. With these, {stored.effect}.")
     if model.known is not None:
         lines.append(
             f"A sound with a similarity below {model.known.min_similarity:.4f} to all classes counts as unsure too."
