@@ -17,13 +17,13 @@ OMP_NUM_THREADS=1 if several parts run at once.
 import argparse
 import json
 import sys
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scenelet.config import RunConfig
 from scenelet.config.recipes import load_recipe
@@ -31,7 +31,7 @@ from scenelet.config.run_folder import is_finished, read_record
 from scenelet.data.clips import Clip, ClipTable
 from scenelet.data.load import load_table
 from scenelet.errors import BusyError, SceneletError, UsageError
-from scenelet.evaluation.bootstrap import class_mean, interval_text, paired_test
+from scenelet.evaluation.bootstrap import interval_text
 from scenelet.training.dataset import load_dataset
 from scenelet.training.network import load_network
 from scenelet.training.probabilities import clip_probabilities
@@ -40,6 +40,7 @@ from scenelet.utils.files import make_folder, replace_file
 
 CLIPS_PER_CLASS = (5, 10, 20)
 DRAWS = 5
+ROUNDS = 2000  # of the bootstrap
 METHODS: dict[str, bool | None] = {"from random weights": None, "from trained weights": False, "frozen": True}
 """Value of `transfer.freeze` of each method; None: without a source."""
 
@@ -60,10 +61,10 @@ class Case:
 
 
 def cases(halves: Sequence[int]) -> Iterator[Case]:
-    """Yield all cases, those of the first half first, and complete draws together."""
+    """Yield all cases: those of the first half first, and few clips first, which take the least time."""
     for half in halves:
-        for draw in range(DRAWS):
-            for count in CLIPS_PER_CLASS:
+        for count in CLIPS_PER_CLASS:
+            for draw in range(DRAWS):
                 for method in METHODS:
                     yield Case(half, count, draw, method)
 
@@ -151,71 +152,105 @@ def run_part(part: str, table: ClipTable, fold: str, config: RunConfig, out: Pat
 
 
 def summarize(out: Path, halves: Sequence[int]) -> dict[str, Any]:
-    """Return the macro accuracy of each method with its interval, and the differences to the first method.
+    """Return the macro accuracy of each method, and the difference to the first one, with 95 % intervals.
 
-    The interval covers test clips, by groups, and draws: a test clip of a draw is a clip of its group. Draws share the
-    test groups, so the bootstrap takes the mean over the draws of each clip.
+    Only draws of which all methods are finished count, so that methods are compared on the same clips.
     """
-    found: dict[tuple[int, str], dict[str, list[Any]]] = {}
-    minutes: dict[tuple[int, str], list[float]] = defaultdict(list)
-    for case in cases(halves):
-        path = out / f"{case.name}.json"
-        if path.exists():
-            result = json.loads(path.read_text())
-            row = found.setdefault((case.count, case.method), defaultdict(list))
-            row["hits"] += [int(a == b) for a, b in zip(result["answers"], result["targets"], strict=True)]
-            row["clips"] += result["clips"]
-            row["groups"] += result["groups"]
-            row["targets"] += [case.half * 1000 + target for target in result["targets"]]
-            row["draw"] += [f"{case.half}-{case.draw}"] * len(result["clips"])
-            minutes[case.count, case.method].append(result["minutes"])
-    return {"rows": [_row(count, method, row, found, minutes) for (count, method), row in found.items()]}
+    rows = []
+    for count in CLIPS_PER_CLASS:
+        done = [
+            results
+            for half in halves
+            for draw in range(DRAWS)
+            if (results := _read_draw(out, half, count, draw)) is not None
+        ]
+        for method in METHODS if done else ():
+            hits = [results[method] for results in done]
+            row = {
+                "clips_per_class": count,
+                "method": method,
+                "macro_accuracy": interval(hits),
+                "by_draw": {draw.name: _macro(draw.hits, draw.targets) for draw in hits},
+                "log_loss": float(np.mean([draw.log_loss for draw in hits])),
+                "minutes": float(np.mean([draw.minutes for draw in hits])),
+            }
+            first = next(iter(METHODS))
+            if method != first:
+                gains = [
+                    replace(own, hits=own.hits - results[first].hits) for own, results in zip(hits, done, strict=True)
+                ]
+                row["difference"] = interval(gains)
+            rows.append(row)
+    return {"rows": rows}
 
 
-def _row(count: int, method: str, row: Any, found: Any, minutes: Any) -> dict[str, Any]:
-    hits, targets, groups = _means(row)
-    interval = class_mean(hits, targets, groups, np.random.default_rng(0))
-    draws = {
-        draw: float(np.mean(np.array(row["hits"])[np.array(row["draw"]) == draw])) for draw in sorted({*row["draw"]})
-    }
-    result: dict[str, Any] = {
-        "clips_per_class": count,
-        "method": method,
-        "macro_accuracy": vars(interval),
-        "by_draw": draws,
-        "minutes": float(np.mean(minutes[count, method])),
-    }
-    reference = found.get((count, next(iter(METHODS))))
-    if reference is not None and reference is not row and {*reference["draw"]} == {*row["draw"]}:
-        difference, p = paired_test(hits, _means(reference)[0], targets, groups, np.random.default_rng(0))
-        result |= {"difference": vars(difference), "p": p}
-    return result
+@dataclass(frozen=True)
+class DrawResult:
+    """Hits of one training on the test clips."""
+
+    name: str
+    half: int
+    hits: NDArray[np.float64]
+    targets: NDArray[np.int64]
+    groups: tuple[str, ...]
+    log_loss: float
+    minutes: float
 
 
-def _means(row: Any) -> tuple[Any, Any, list[str]]:
-    """Return for each test clip the mean of its hits over the draws, its class and its group."""
-    by_clip: dict[str, list[int]] = defaultdict(list)
-    about = {}
-    for clip, hit, target, group in zip(row["clips"], row["hits"], row["targets"], row["groups"], strict=True):
-        by_clip[clip].append(hit)
-        about[clip] = target, group
-    names = sorted(by_clip)
-    hits = np.array([np.mean(by_clip[name]) for name in names])
-    _, targets = np.unique([about[name][0] for name in names], return_inverse=True)
-    return hits, targets, [about[name][1] for name in names]
+def _read_draw(out: Path, half: int, count: int, draw: int) -> dict[str, DrawResult] | None:
+    """Return the results of each method on one draw, or None if some are missing."""
+    results = {}
+    for method in METHODS:
+        path = out / f"{Case(half, count, draw, method).name}.json"
+        if not path.exists():
+            return None
+        found = json.loads(path.read_text())
+        targets = np.array(found["targets"])
+        hits = (np.array(found["answers"]) == targets).astype(np.float64)
+        about = found["log_loss"], found["minutes"]
+        results[method] = DrawResult(f"target {half}, draw {draw}", half, hits, targets, tuple(found["groups"]), *about)
+    return results
+
+
+def interval(draws: Sequence[DrawResult]) -> dict[str, float]:
+    """Return the mean over draws of the macro accuracy, and its percentile bootstrap interval.
+
+    Each round draws training draws with replacement, and groups of test clips within each class.
+    """
+    rng = np.random.default_rng(0)
+    rounds = np.array([_resampled(draws, rng) for _ in range(ROUNDS)])
+    low, high = np.quantile(rounds, [0.025, 0.975])
+    value = float(np.mean([_macro(draw.hits, draw.targets) for draw in draws]))
+    return {"value": value, "low": float(low), "high": float(high)}
+
+
+def _resampled(draws: Sequence[DrawResult], rng: np.random.Generator) -> float:
+    values = []
+    for half in sorted({draw.half for draw in draws}):
+        own = [draw for draw in draws if draw.half == half]
+        hits = np.mean([own[index].hits for index in rng.integers(len(own), size=len(own))], axis=0)
+        targets, groups = own[0].targets, np.array(own[0].groups)
+        for target in np.unique(targets):
+            names = np.unique(groups[targets == target])
+            drawn = rng.choice(names, len(names))
+            values.append(np.mean(np.concatenate([hits[(groups == name) & (targets == target)] for name in drawn])))
+    return float(np.mean(values))
+
+
+def _macro(hits: NDArray[np.float64], targets: NDArray[np.int64]) -> float:
+    return float(np.mean([hits[targets == target].mean() for target in np.unique(targets)]))
 
 
 def print_summary(summary: dict[str, Any]) -> None:
     """Print the results as a Markdown table."""
-    print("| clips per class | method | macro accuracy, % | difference | p | draws, lowest to highest | minutes |")
-    print("|---|---|---|---|---|---|---|")
-    for row in sorted(summary["rows"], key=lambda row: (row["clips_per_class"], list(METHODS).index(row["method"]))):
+    print("| clips per class | method | macro accuracy, % | difference | draws, lowest to highest | minutes |")
+    print("|---|---|---|---|---|---|")
+    for row in summary["rows"]:
         draws = sorted(100 * value for value in row["by_draw"].values())
         difference = interval_text(row["difference"], 1, 100, sign=True) if "difference" in row else ""
-        p = f"{row['p']:.4f}" if "p" in row else ""
         print(
             f"| {row['clips_per_class']} | {row['method']} | {interval_text(row['macro_accuracy'], 1, 100)}"
-            f" | {difference} | {p} | {draws[0]:.1f} to {draws[-1]:.1f} of {len(draws)} | {row['minutes']:.1f} |"
+            f" | {difference} | {draws[0]:.1f} to {draws[-1]:.1f} of {len(draws)} | {row['minutes']:.1f} |"
         )
 
 

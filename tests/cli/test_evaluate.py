@@ -180,3 +180,15 @@ def test_evaluate_does_not_store_in_a_built_in_model(command: Command, places: P
     code, _, err = command("evaluate", "esc10", places, "--background", night, "--store")
     assert code == 2
     assert "--store: esc10 is a built-in model; copy" in err
+
+
+def test_evaluate_shows_background_apart(command: Command, model: Path, places: Path, tmp_path: Path) -> None:
+    write_model(changed(tiny_model(), background="outdoor"), model)
+    code, out, _ = command("evaluate", model, places, "--out", tmp_path / "report")
+    assert code == 0
+    found = json.loads((tmp_path / "report" / "report.json").read_text())["background"]
+    assert (found["label"], found["clips"], found["other_clips"]) == ("outdoor", 2, 4)
+    assert found["hours"] == pytest.approx(0.8 / 3600)
+    text = f"outdoor: 2 clips, of which {found['alarms']} were taken for a class, {found['sure_alarms']} of them surely"
+    assert text in " ".join(out.split())
+    assert text in (tmp_path / "report" / "report.html").read_text()

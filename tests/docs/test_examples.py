@@ -44,6 +44,7 @@ def test_python_blocks_run_as_a_script(
         bulk.predict("model.scn", "archive.csv", "results", workers=1)
         model = load("model.scn").model
         bulk.extract(model.features, model.window, "archive.csv", "features", workers=1)
+        bulk.embed("model.scn", "archive.csv", "values", workers=1)
     blocks = [match.group(2) for match in pages.BLOCK.finditer(page.read_text("utf-8")) if match.group(1) == "python"]
     assert len(blocks) == page.read_text(encoding="utf-8").count("```python")
     path = os.environ.get("PYTHONPATH")

@@ -42,7 +42,7 @@ def test_own_recordings_commands_run(
     lines = to_run("own_recordings.md")
     printed = [(words[1], run(words[1:])) for words in lines]
     done = [name for name, _ in printed]
-    assert done == ["check", *["train"] * 4, "compress", "compress", "evaluate", "predict", "predict", "listen"]
+    assert done == ["check", *["train"] * 5, "compress", "compress", "evaluate", "predict", "predict", "listen"]
     assert {path.name for path in examples.glob("*.scn")} == {"model.scn", "small.scn"}
     assert (examples / "small.scn").stat().st_size <= 128_000
     assert json.loads((examples / "report" / "report.json").read_text())["groups"] == 2  # a fifth of each class's five

@@ -73,7 +73,9 @@ def test_table_shows_labels_with_alarms_and_the_total() -> None:
     with console.capture() as captured:
         console.print(alarm_table(report_of()))
     lines = [line.split() for line in captured.get().splitlines()]
-    assert "3 recordings of background, 4.00 h: 2.50 [1.20, 4.60] false alarms per hour" in captured.get()
+    assert "3 recordings of background, 4.00 h: 2.50 [1.20, 4.60] false alarms per hour" in " ".join(
+        captured.get().split()
+    )
     assert ["indoor", "50", "->", "90", "8", "->", "1"] in [line[:7] for line in lines]
     assert any(line[:2] == ["all", "2"] for line in lines)
     never = report_of(target=0.01)

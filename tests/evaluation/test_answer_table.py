@@ -43,6 +43,16 @@ def test_train_reads_the_same_clips_groups_folds_and_split(tmp_path: Path) -> No
     assert read.synthetic
 
 
+def test_parts_of_recordings_keep_their_times(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    parts = [
+        replace(clip_at(root, "night.wav", label), name=f"night.wav@{name}", start=start, end=end)
+        for label, name, start, end in (("owl", "0-0.5", 0.0, 0.5), ("fox", "3600.25-3601", 3600.25, 3601.0))
+    ]
+    table = make_table(root, *parts, clip_at(root, "rain.wav"))
+    assert read_back(answer_table(table, []), tmp_path).clips == table.clips
+
+
 def test_columns_without_values_are_left_out(tmp_path: Path) -> None:
     table = make_table(tmp_path, clip_at(tmp_path, "1.wav", fold="2"))
     assert answer_table(table, []).columns == ("filename", "label", "start", "end", "fold")

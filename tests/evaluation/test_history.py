@@ -58,6 +58,11 @@ def test_read_history_rejects_the_run_of_another_model(run: Path, key: str, valu
         read_history(run, MODEL)
 
 
+def test_read_history_of_a_frozen_run_is_empty(run: Path) -> None:
+    (run / "metrics.json").write_text('{"history": []}')
+    assert read_history(run, MODEL) == []
+
+
 def test_read_history_rejects_a_run_on_other_clips(run: Path) -> None:
     (run / "split.csv").write_text(SPLIT.replace("train", "test"))
     with pytest.raises(RunError, match="its split differs from the model's"):

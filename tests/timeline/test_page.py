@@ -12,6 +12,7 @@ import pytest
 
 from helpers.band_model import band_model
 from helpers.browser import is_drawn, opened, scrolls_sideways
+from scenelet.data.load import load_table
 from scenelet.inference.events import Event
 from scenelet.timeline import page as page_module
 from scenelet.timeline.page import PAGE, PICTURES, spread_over_labels, timeline_page, zones
@@ -79,6 +80,33 @@ def test_player_is_at_the_event_and_the_spectrogram_moves_it(browser: Any, made:
         plot.click(position={"x": box["width"] / 2, "y": 20})  # of 0 to 4 s
         assert audio.evaluate("(audio) => audio.currentTime") == pytest.approx(2, abs=0.1)
         page.wait_for_function("() => parseFloat(document.querySelector('#event .cursor').style.left) > 45")
+
+
+def test_answers_become_labels_with_times(browser: Any, made: Path, recordings: list[Path], tmp_path: Path) -> None:
+    """A right event, a wrong one, and one with another label; an event without an answer is not in the table."""
+    with opened(browser, made.as_uri()) as page:
+        shown = []
+        for number, choose in enumerate(("right", "wrong", "other")):
+            page.locator("#listed li button").nth(number).click() if number == 0 else page.locator(
+                "#event .next"
+            ).click()
+            page.wait_for_function(f"() => document.querySelector('#event').dataset.number === '{number}'")
+            shown.append(page.locator("#event .name").inner_text())
+            question = page.locator("#event .question")
+            if choose == "other":
+                question.locator("select").select_option("high" if shown[-1] != "high" else "low")
+            else:
+                question.get_by_role("button", name=choose.capitalize()).click()
+        assert page.locator("#answers .count").inner_text().startswith("3 answered.")
+        with page.expect_download() as download:
+            page.locator("#answers button").click()
+        download.value.save_as(tmp_path / "answers.csv")
+        assert not scrolls_sideways(page)
+    events = data_of(made.read_text())["events"]
+    table = load_table(tmp_path / "answers.csv", recordings[0].parent, min_classes=1)
+    assert [(clip.start, clip.end) for clip in table.clips] == [(events[i]["start"], events[i]["end"]) for i in (0, 2)]
+    assert table.clips[0].label == shown[0]
+    assert table.clips[1].label in {"high", "low"} - {shown[2]}
 
 
 def test_click_in_the_picture_opens_the_nearest_event(browser: Any, made: Path) -> None:

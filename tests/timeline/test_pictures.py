@@ -1,6 +1,8 @@
 """Spectrograms of events: what is shown, and of which sound."""
 
 import base64
+import gc
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,6 +49,23 @@ def test_picture_shows_the_tone_at_its_time(tmp_path: Path, write_tones: Callabl
     assert (loudest[third + 3 : 2 * third - 3] > 10).all()
     assert (loudest[: third - 3] < 5).all()
     assert (loudest[2 * third + 3 :] < 5).all()
+
+
+def test_pictures_keep_no_sound(tmp_path: Path, write_tones: Callable[..., Path]) -> None:
+    """Nothing of a recording waits for the garbage collection."""
+    path = write_tones(tmp_path / "a.wav", *["low"] * 30)
+    events = {k: (recording(path, 30), Event(k, k + 5, "low", 0.9)) for k in range(20)}
+    event_pictures(FEATURES, events)  # allocates what stays
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        event_pictures(FEATURES, events)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert kept < 20 * 8000 * 4  # one window
 
 
 def test_lost_recordings_have_no_picture_and_short_ones_have(tmp_path: Path) -> None:

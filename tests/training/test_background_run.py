@@ -6,14 +6,18 @@ import numpy as np
 import pytest
 import soundfile
 
+from scenelet.config import DataConfig, SplitConfig
 from scenelet.config.recipes import load_recipe
 from scenelet.config.run_folder import read_metrics, read_record
+from scenelet.data.background import add_background
 from scenelet.data.load import load_table
+from scenelet.data.splits import make_split
 from scenelet.errors import UsageError
 from scenelet.evaluation.evaluate import evaluate
 from scenelet.evaluation.history import read_history
 from scenelet.model.file import read_model
 from scenelet.training.compression.compress import compress
+from scenelet.training.data_warnings import print_data_warnings
 from scenelet.training.dataset import load_dataset
 from scenelet.training.estimator import SceneClassifier
 from scenelet.training.train import train
@@ -51,6 +55,16 @@ def test_run_with_a_folder_of_background(
     assert len(read_history(run, stored)) == 2
     report = evaluate(str(model), tone_set)  # the folder is not part of the data, the split is the same
     assert (report["split"], report["clips"], report["warning"]) == ("test", 8, None)
+
+
+def test_warnings_advise_no_background_if_there_is_one(
+    tone_set: Path, noises: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in (("a", "background"), ("b", str(noises)), ("c", "low")):
+        table = add_background(load_table(tone_set), DataConfig(background=value))
+        (tmp_path / name).mkdir()
+        print_data_warnings(tmp_path / name, table, make_split(table, SplitConfig(fold="1")), 0.6)
+        assert ("--set data.background=FOLDER" in capfd.readouterr().err) == (value == "background")
 
 
 def test_statistics_for_standardization_are_those_of_the_other_classes(

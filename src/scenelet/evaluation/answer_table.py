@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from scenelet.data.clips import ClipTable
+from scenelet.audio.segment import segment_name
+from scenelet.data.clips import Clip, ClipTable
 from scenelet.data.write_csv import fits_table
 from scenelet.evaluation.clip_prediction import ClipPrediction
 
@@ -58,7 +59,6 @@ def answer_table(table: ClipTable, predictions: Sequence[ClipPrediction], show_f
         predictions: the model's answers.
         show_folder: name the folder of the recordings in the command. A page without links to them does not name it.
 
-    >>> from scenelet.data.clips import Clip
     >>> clips = [Clip(Path("data") / name, name, "rain", group=name) for name in ("a.wav", "b.wav")]
     >>> found = answer_table(ClipTable(Path("data"), "CSV clips.csv", tuple(clips)), [], show_folder=True)
     >>> found.columns, found.rows["b.wav"]
@@ -75,9 +75,9 @@ def answer_table(table: ClipTable, predictions: Sequence[ClipPrediction], show_f
     columns = {
         "filename": [name for _, name in fitting],
         "label": [clip.label for clip, _ in fitting],
-        "start": [""] * len(fitting),
-        "end": [""] * len(fitting),
-        "group": ["" if clip.group == clip.name else clip.group for clip, _ in fitting],
+        "start": [_times(clip)[0] for clip, _ in fitting],
+        "end": [_times(clip)[1] for clip, _ in fitting],
+        "group": ["" if clip.group == clip.recording_name else clip.group for clip, _ in fitting],
         "fold": [clip.fold or "" for clip, _ in fitting],
         "split": [clip.split or "" for clip, _ in fitting],
         "city": [clip.city or "" for clip, _ in fitting],
@@ -95,6 +95,13 @@ def answer_table(table: ClipTable, predictions: Sequence[ClipPrediction], show_f
         command=f"scenelet train {ANSWERS} --audio-dir {shown} --out RUN",
         key=hashlib.sha256(json.dumps([rows, answers]).encode()).hexdigest()[:16],
     )
+
+
+def _times(clip: Clip) -> list[str]:
+    """Return start and end of a part of a recording, or two empty texts for a complete recording."""
+    if clip.start is None or clip.end is None:
+        return ["", ""]
+    return segment_name("", clip.start, clip.end).removeprefix("@").split("-")
 
 
 def _relative_names(table: ClipTable) -> tuple[Path, list[str]]:

@@ -72,7 +72,7 @@ def background_metrics(
     alarms = [clip for clip in own if not clip.is_correct]
     sure = sum(max(clip.probabilities) >= thresholds[labels.index(clip.predicted)] for clip in alarms)
     others = [clip.is_correct for clip in predictions if clip.label != background]
-    hours = sum(info(clip.path).seconds for clip in own if clip.path is not None) / 3600
+    hours = sum(info(clip.recording).seconds for clip in own) / 3600
     return {
         "background": {
             "label": background,

@@ -11,6 +11,7 @@ from scenelet.audio.display import ticks_hz
 from scenelet.errors import escape_unprintable
 from scenelet.inference.events import Event
 from scenelet.model.scene_model import SceneModel
+from scenelet.timeline.answer_rows import event_rows, script_values
 from scenelet.timeline.charts import make_charts
 from scenelet.timeline.pictures import event_pictures
 from scenelet.timeline.results import RecordingEvents
@@ -50,6 +51,9 @@ def timeline_page(
     charts, left_out = make_charts(recordings, [(index, event.start, event.end) for index, event in shown])
     used = sorted({index for index, _ in shown})
     folder = common_folder([recording.path for recording in recordings])
+    rows = event_rows(recordings, shown, folder)
+    known = [row for row in rows if row is not None]
+    positions = iter(range(len(known)))
     data = {
         "labels": [_label(label, position, events) for position, label in enumerate(labels)],
         "charts": charts,
@@ -70,9 +74,11 @@ def timeline_page(
                 "when": _when(recordings[index], event.start),
                 "length": duration(event.end - event.start),
                 "picture": number in pictures,
+                "row": None if rows[number] is None else next(positions),
             }
             for number, (index, event) in enumerate(shown)
         ],
+        "answers": script_values(known, model.labels, folder),
         "hertz": ticks_hz(model.features),
         "pictures": PICTURES,
     }

@@ -50,17 +50,18 @@ def _pictures(
 def _picture(log_mel: LogMel, recording: RecordingEvents, event: Event) -> dict[str, Any]:
     start, end = shown_span(event, recording.seconds)
     features = log_mel.config
-    seconds = max(end - start, 2 * features.n_fft / features.sample_rate)  # an analysis frame is mirrored at the ends
-    window = WindowConfig(seconds=seconds, min_last_fraction=0)
-    samples = next(windows(Segment(recording.path, start, end), features, window, on_note=lambda _: None))
-    values = pool(pool(log_mel(samples).mean(axis=0), MAX_COLUMNS).T, MAX_BANDS).T
+    window = WindowConfig(seconds=MAX_SECONDS, min_last_fraction=0)
+    # all windows are read, or this one would keep its memory until the next garbage collection
+    samples, *_ = windows(Segment(recording.path, start, end), features, window, on_note=lambda _: None)
+    frames = max(1, round((end - start) * features.sample_rate / features.hop_length))
+    values = pool(pool(log_mel(samples).mean(axis=0)[:, :frames], MAX_COLUMNS).T, MAX_BANDS).T
     image = levels(values, *shown_range([values], features.top_db))
     return {
         "levels": base64.b64encode(image.tobytes()).decode(),
         "bands": image.shape[0],
         "frames": image.shape[1],
         "start": round(start, 3),
-        "seconds": round(seconds, 3),
+        "seconds": round(end - start, 3),
     }
 
 

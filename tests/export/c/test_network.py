@@ -20,7 +20,7 @@ from scenelet.export.fused.fuse import fuse
 from scenelet.export.fused.layers import FusedNetwork
 from scenelet.export.fused.run_int8 import run_int8
 from scenelet.inference.classifier import Classifier
-from scenelet.model.ops import INPUT, OUTPUT
+from scenelet.model.ops import INPUT, OUTPUT, Linear
 from scenelet.model.scene_model import SceneModel
 from scenelet.training.compression.calibration import scale_logits
 
@@ -98,7 +98,8 @@ def test_float_uses_the_integers_of_the_model(tmp_path: Path) -> None:
 def test_calibrated_network_predicts_like_the_classifier(settings: dict[str, Any], tmp_path: Path) -> None:
     """A dense layer takes in the temperature. After a mean, the temperature is a layer."""
     model = traced_model(settings)
-    calibrated = scale_logits(model, 1.7)
+    biases = {node.bias: np.float32([0.5, -0.4, 0.2]) for node in model.nodes if isinstance(node, Linear)}
+    calibrated = scale_logits(changed(model, arrays=model.arrays | biases), 1.7)
     for check in (check_float, check_int8):
         folder = tmp_path / check.__name__
         folder.mkdir()

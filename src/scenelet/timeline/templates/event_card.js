@@ -2,6 +2,7 @@
 
 const card = document.getElementById("event");
 const audio = card.querySelector("audio");
+const ask = collectAnswers(DATA.answers);
 let shownPicture = null; // of the event in the card
 
 let pictures = null; // promise of all spectrograms, by the number of the event
@@ -33,6 +34,8 @@ async function fillCard(number) {
     `${event.when}, ${event.length}, from ${clock(event.start)} to ${clock(event.end)} of ${recording.name}`;
   card.dataset.number = number;
   card.querySelector(".silent").hidden = true;
+  card.querySelector(".answer").replaceChildren();
+  if (event.row !== null) ask(card.querySelector(".answer"), DATA.answers.rows[event.row], DATA.labels[event.label].name);
   audio.src = `${recording.url}#t=${event.start.toFixed(2)},${event.end.toFixed(2)}`;
   shownPicture = null;
   card.querySelector(".no-picture").hidden = event.picture;
