@@ -119,7 +119,7 @@ def train(
             print_message(f"{out}: its training is finished, so nothing is left to resume")
             return {} if rank.is_worker else read_metrics(out)
         if frozen:
-            return _fit_last_layer(out, network, dataset)
+            return _fit_last_layer(out, network, dataset, settings)
         module = _build_module(network, settings, dataset, loaded, rank)
         _print_plan(module, settings, dataset, loaded)
         best = settings.checkpoint == "validation"
@@ -235,10 +235,10 @@ def _print_plan(module: SceneModule, config: RunConfig, dataset: Dataset, teache
     print_message(f"{config.network.name}: {parameters:,} parameters, {epochs}{distilled}{devices}")
 
 
-def _fit_last_layer(out: Path, network: StandardizedNetwork, dataset: Dataset) -> dict[str, Any]:
+def _fit_last_layer(out: Path, network: StandardizedNetwork, dataset: Dataset, config: RunConfig) -> dict[str, Any]:
     started = time.perf_counter()
     with spinner("Fitting the last layer"):
-        l2 = fit_head(network, dataset)
+        l2 = fit_head(network, dataset, config)
     print_message(f"last layer fitted to {pluralize(len(dataset.train), 'clip')}, with an L2 penalty of {l2:g}")
     return _finish_run(out, network, dataset, [], time.perf_counter() - started)
 
