@@ -29,9 +29,9 @@ Floats = NDArray[np.float64]
 def fit_head(network: StandardizedNetwork, dataset: Dataset, config: RunConfig) -> float:
     """Fit the last layer, in place, to the training clips. All other weights stay as they are.
 
-    The regression minimizes cross-entropy and an L2 penalty of the weights, in float64. It sees each window as it is and
-    in `VIEWS` augmented forms. Each clip counts the same, whatever its number of windows. The weight of the penalty is
-    that with the smallest log loss on held-out groups.
+    The regression minimizes cross-entropy and an L2 penalty of the weights, in float64. It sees each window as it is
+    and in `VIEWS` augmented forms. Each clip counts the same, whatever its number of windows. The weight of the penalty
+    is that with the smallest log loss on held-out groups.
 
     Args:
         network: the network.
