@@ -45,9 +45,9 @@ from scenelet.training.network import build_network, save_weights
 from scenelet.training.precision import resolve_precision
 from scenelet.training.ranks import Rank, find_rank
 from scenelet.training.run_settings import resolve_devices, resolve_settings
-from scenelet.training.source import Source, is_frozen
+from scenelet.training.source import Source
 from scenelet.training.teacher import Teachers, load_teachers
-from scenelet.training.transfer import find_source, start_network
+from scenelet.training.transfer import check_freeze, find_source, start_network
 from scenelet.training.width_search import DEPTHS, NetworkLimits, search_width
 from scenelet.utils.console import print_message, quiet, shows_messages, spinner
 from scenelet.utils.locks import file_lock
@@ -107,7 +107,7 @@ def train(
             config = start.apply(config)
         settings = resolve_settings(out, config, resume, devices, rank, table.path)
         dataset = data if isinstance(data, Dataset) else _load_dataset(table, settings, out, resume)
-        frozen = _check_freeze(settings, start, dataset, bool(teachers))
+        frozen = check_freeze(settings, start, dataset, bool(teachers))
         network = _initial_network(settings, dataset, start, frozen)
         loaded = load_teachers(out, teachers, settings, dataset) if teachers or resume else Teachers()
         if not rank.is_worker:
@@ -157,18 +157,6 @@ def _load_dataset(table: ClipTable, config: RunConfig, out: Path, resume: bool) 
             " lower trainer.devices or trainer.num_nodes"
         )
     return dataset
-
-
-def _check_freeze(config: RunConfig, source: Source | None, dataset: Dataset, has_teachers: bool) -> bool:
-    """Return whether only the last layer is fitted, and check that other settings allow it."""
-    if config.transfer.freeze is True and source is None:
-        raise UsageError("transfer.freeze is true, and there are no trained weights to freeze; name some with --from")
-    frozen = is_frozen(config, None if source is None else source.record, dataset.train.class_counts())
-    if frozen and has_teachers:
-        raise UsageError("a frozen network learns nothing from --teacher; leave it out, or set transfer.freeze=false")
-    if frozen and config.trainer.world_size > 1:
-        raise UsageError("the last layer of a frozen network is fitted on one device; set trainer.devices to 1")
-    return frozen
 
 
 def _initial_network(config: RunConfig, dataset: Dataset, source: Source | None, frozen: bool) -> StandardizedNetwork:
