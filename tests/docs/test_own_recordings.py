@@ -29,7 +29,7 @@ def test_quick_start_commands_run(examples: Path, run: Callable[[list[str]], str
     lines = to_run("quickstart.md")
     printed = [run(words[1:]) for words in lines]
     assert [words[1] for words in lines] == ["predict", "predict", "predict", "info"]
-    assert printed[0].split()[1:4] == ["dog", "dog", "99.9"]
+    assert printed[0].split()[1:4] == ["dog", "dog", "100.0"]
     assert printed[1].split()[:2] == ["recording.wav", "dog"]
     assert [row["label"] for row in json.loads(printed[2])] == ["dog", "dog"]
     assert "116,917 kept" in printed[3]
