@@ -149,6 +149,21 @@ def test_start_keeps_the_logits_of_shared_classes(
         assert f"from {source.name}: all layers but the last; 2 of 3 classes kept" in capsys.readouterr().err
 
 
+def test_same_number_of_other_classes_keeps_rows_by_their_labels(
+    tone_set: Path, config: RunConfig, source_run: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "tones.csv"
+    table.write_text(tone_set.read_text().replace(",high,", ",tone,"))
+    dataset = load_dataset(load_table(table, tone_set.parent), config)
+    assert dataset.labels == ("low", "tone")
+    found, trained = read_source(source_run), load_network(source_run, read_record(source_run))
+    network = start_network(found, config, dataset, frozen=False).eval()
+    x = torch.from_numpy(dataset.train.features.load(dataset.train.features.rows()))
+    with torch.no_grad():
+        assert (network(x)[:, 0] - trained(x)[:, 1]).abs().max() < 1e-5
+        assert (network(x)[:, 1] - trained(x)[:, 0]).abs().max() > 0.01
+
+
 def test_training_changes_all_weights_unless_frozen(
     three_labels: Path, config: RunConfig, source_run: Path, tmp_path: Path
 ) -> None:

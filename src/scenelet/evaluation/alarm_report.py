@@ -107,7 +107,7 @@ def rates_text(report: Mapping[str, Any]) -> str:
     before, after = (interval_text(report["total"][name]["per_hour"], 2) for name in ("before", "after"))
     return (
         f"{pluralize(report['recordings'], 'recording')} of background, {report['hours']:.2f} h: {before} false alarms"
-        f" per hour at the general threshold, {after} at those for {report['target_per_hour']:g} per hour"
+        f" per hour at the general threshold, {after} at the thresholds for a target of {report['target_per_hour']:g}"
     )
 
 

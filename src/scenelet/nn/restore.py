@@ -79,7 +79,7 @@ def estimate_statistics(network: StandardizedNetwork, batches: Iterable[Tensor])
 
     def count(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def hook(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            (x,), sub_bands = inputs, sums[name].shape[1]
+            x, sub_bands = inputs[0], sums[name].shape[1]
             bands = x.reshape(*x.shape[:2], sub_bands, -1)  # (batch, channels, sub_bands, values)
             values = [torch.ones_like(bands), bands, bands.square()]
             sums[name] += torch.stack([value.sum((0, 3)).T for value in values])

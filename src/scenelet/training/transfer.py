@@ -16,7 +16,7 @@ from scenelet.training.dataset import Dataset
 from scenelet.training.head import dense_layers
 from scenelet.training.network import build_blank_network, build_network, load_network
 from scenelet.training.probabilities import MIN_BATCH
-from scenelet.training.source import Source, read_source
+from scenelet.training.source import Source, is_frozen, read_source
 from scenelet.utils.console import print_message, spinner
 
 MAX_STATISTICS_WINDOWS = 512  # windows of the training data from which the statistics of norms are estimated
@@ -43,6 +43,28 @@ def find_source(out: Path, source: str | os.PathLike[str] | None, resume: bool) 
             " as it was then, or train again"
         )
     return found
+
+
+def check_freeze(config: RunConfig, source: Source | None, dataset: Dataset, has_teachers: bool) -> bool:
+    """Return whether a run fits only its last layer.
+
+    Args:
+        config: settings of the run.
+        source: the weights that it starts from.
+        dataset: its data.
+        has_teachers: whether it is distilled.
+
+    Raises:
+        UsageError: other settings contradict that.
+    """
+    if config.transfer.freeze is True and source is None:
+        raise UsageError("transfer.freeze is true, and there are no trained weights to freeze; name some with --from")
+    frozen = is_frozen(config, None if source is None else source.record, dataset.train.class_counts())
+    if frozen and has_teachers:
+        raise UsageError("a frozen network learns nothing from --teacher; leave it out, or set transfer.freeze=false")
+    if frozen and config.trainer.world_size > 1:
+        raise UsageError("the last layer of a frozen network is fitted on one device; set trainer.devices to 1")
+    return frozen
 
 
 def start_network(source: Source, config: RunConfig, dataset: Dataset, frozen: bool) -> StandardizedNetwork:
