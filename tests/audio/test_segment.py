@@ -66,9 +66,7 @@ def test_info_of_segment_has_its_length(recordings: dict[str, Path]) -> None:
 
 @pytest.mark.parametrize("name", ["pcm.wav", "a.flac"])
 def test_segment_behind_the_end_names_recording_and_times(recordings: dict[str, Path], name: str) -> None:
-    with pytest.raises(
-        AudioError, match=rf"{name}@5-6: begins after the recording has ended \(4.00 s\)"
-    ):
+    with pytest.raises(AudioError, match=rf"{name}@5-6: begins after the recording has ended \(4.00 s\)"):
         read(Segment(recordings[name], 5.0, 6.0))
 
 

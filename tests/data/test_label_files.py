@@ -82,6 +82,15 @@ class TestAudacity:
         ]
         assert load_table(root / "labels", root / "audio").clips[0].path.resolve() == (root / "audio/a.wav").resolve()
 
+    def test_two_recordings_of_the_name_are_refused(self, folder: Callable[..., Path]) -> None:
+        root = folder("a.wav", "a.flac", **{"a.txt": "0.5\t1\tx\n"})
+        with pytest.raises(MissingAudioError, match=r"a.txt: 1 of 1 files do not exist \(a\)"):
+            load_table(root)
+
+    def test_extension_in_capitals_is_found(self, folder: Callable[..., Path]) -> None:
+        root = folder("a.WAV", **{"a.txt": "0.5\t1\tx\n2\t3\ty\n"})
+        assert [name for name, *_ in facts(root)] == ["a.WAV@0.5-1", "a.WAV@2-3"]
+
     def test_missing_recording_is_named(self, folder: Callable[..., Path]) -> None:
         root = folder("a.wav", **{"a.txt": "0.5\t1\tx\n", "b.txt": "0.5\t1\ty\n"})
         with pytest.raises(MissingAudioError, match=r"b.txt: 1 of 1 files do not exist \(b\)"):
@@ -91,12 +100,12 @@ class TestAudacity:
         ("text", "words"),
         [
             ("0.5\t1\tx\nsecond\n", "line 2: is not start, end and label with tabs between; export it again"),
-            ("0.5\t1\tx\n2.5\t2.5\ty\n", "line 2: a has the end 2.5 s, which is not after the start 2.5 s"),
-            ("0.5\t1\tx\n\\\t1\t2\n2\t9\ty\n", "line 3: a has a label from 2 to 9 s, but ends at 4.00 s"),
-            ("0.5\t1\tx\n2\t3\t\n", "line 2: a has no label; fill it in or delete the row"),
-            ("0.5\t1\tx\n2\t3\n", "line 2: a has no label"),
+            ("0.5\t1\tx\n2.5\t2.5\ty\n", "line 2: a.wav has the end 2.5 s, which is not after the start 2.5 s"),
+            ("0.5\t1\tx\n\\\t1\t2\n2\t9\ty\n", "line 3: a.wav has a label from 2 to 9 s, but ends at 4.00 s"),
+            ("0.5\t1\tx\n2\t3\t\n", "line 2: a.wav has no label; fill it in or delete the row"),
+            ("0.5\t1\tx\n2\t3\n", "line 2: a.wav has no label"),
             ("0.5\t1\tx\n0.9\t3\ty\n", "lines 1 and 2: a.wav is 'x' and 'y' at the same time"),
-            ("0.5\t1\tx\n2\tend\ty\n", "line 2: a has the time 'end', which is not a number of seconds"),
+            ("0.5\t1\tx\n2\tend\ty\n", "line 2: a.wav has the time 'end', which is not a number of seconds"),
         ],
     )
     def test_faults_are_named_by_line(self, folder: Callable[..., Path], text: str, words: str) -> None:
@@ -129,9 +138,9 @@ class TestRaven:
         ("text", "words"),
         [
             (RAVEN.replace("Annotation", "Comment"), ": its columns are selection, "),
-            (RAVEN.replace("\tsong", "\t"), ", line 2: a has no label"),
-            (RAVEN.replace("3.5000", "1.5000"), ", line 4: a has the end 1.5 s, which is not after the start 2 s"),
-            (RAVEN.replace("3.500000000", "soon"), ", line 4: a has the time 'soon'"),
+            (RAVEN.replace("\tsong", "\t"), ", line 2: a.wav has no label"),
+            (RAVEN.replace("3.5000", "1.5000"), ", line 4: a.wav has the end 1.5 s, which is not after the start 2 s"),
+            (RAVEN.replace("3.500000000", "soon"), ", line 4: a.wav has the time 'soon'"),
             (RAVEN.replace("\tsong\n", "\n"), ", line 2: has 7 fields where the header has 8"),
         ],
     )

@@ -125,6 +125,9 @@ def test_load_table_of_one_class_if_the_caller_allows_it(touch: Touch) -> None:
     assert load_table(root, min_classes=1).describe().endswith("2 clips, 1 class, 2 groups")
     with pytest.raises(DataError, match="every clip has the label 'x'; a classifier needs two classes or more"):
         load_table(root)
+    (root / "clips.csv").write_text("filename,label\nx/a.wav,y\nx/b.wav,y\n")
+    with pytest.raises(DataError, match=r"every clip has the label 'y' \(clips.csv\); a classifier needs"):
+        load_table(root)
 
 
 def test_load_table_of_esc10(esc10: Path) -> None:

@@ -100,7 +100,7 @@ def test_evaluate_names_a_recording_that_cannot_be_read(model: str, tmp_path: Pa
         {"split": []},
         {"split": {"fold": {"a": 1}}},
         {"split": {"test_fraction": "much"}},
-        {"split": 3, "train_cities": 7, "split_hash": [1], "tau_3_class": "yes", "data": {}, "recipe": None},
+        {"split": 3, "train_cities": 7, "split_hash": [1], "tau_3_class": "yes", "multi_label": 5, "recipe": None},
         {"train_cities": [{"a": 1}, "lyon"]},
     ],
 )
@@ -140,6 +140,18 @@ def test_evaluate_counts_sure_answers_by_the_threshold_of_their_label(
     report = evaluate(str(tmp_path / "m.scn"), tone_set, split="all")
     assert [row[2] for row in report["confusion"]] == [12, 12, 0]
     assert report["sure"] == {"thresholds": [others, others, own], "clips": 24 * share, "right": 0}
+
+
+def test_evaluate_treats_several_labels_as_training_did(tmp_path: Path, tone_set: Path) -> None:
+    path, table = tmp_path / "m.scn", tmp_path / "clips.csv"
+    provenance = {**tiny_model().provenance, "multi_label": "first"}
+    write_model(changed(tiny_model(), labels=("high", "low", "other"), provenance=provenance), path)
+    names = sorted(file.name for file in tone_set.parent.glob("*.wav"))
+    table.write_text(f'filename,label\n{names[0]},"high,other"\n{names[1]},other\n')
+    report = evaluate(str(path), table, audio_dir=tone_set.parent)
+    assert [report["per_class"][label]["clips"] for label in report["labels"]] == [1, 0, 1]
+    with pytest.raises(DataError, match="'high,other' is several labels"):
+        evaluate(str(path), table, audio_dir=tone_set.parent, multi_label="refuse")
 
 
 def test_evaluate_counts_sure_answers(model: str, tone_set: Path) -> None:

@@ -198,7 +198,8 @@ def _table_hint(root: Path, other: str) -> str:
 
 def describe_contents(root: Path) -> str:
     """Return the tables in a folder, or else its other files, in brackets."""
-    found = [f"{path.name}: {table_fault(path)}" for path in list_tables(root)]
+    faults = {path.name: table_fault(path) for path in list_tables(root)}
+    found = [f"{name}: {fault}" if fault else name for name, fault in faults.items()]
     found = found or [path.name for path in list_entries(root) if path.is_file() and not _is_recording(path)]
     return f" ({first_few(found)})" if found else ""
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from scenelet.audio.io import info
+from scenelet.audio.io import EXTENSIONS, info
 from scenelet.data.delimited import (
     FILE_COLUMNS,
     PARQUET_EXTENSIONS,
@@ -72,17 +72,20 @@ def read_label_file(path: Path, program: Program, audio_dir: Path | None) -> lis
 
 
 def find_recording(path: Path, audio_dir: Path | None) -> str:
-    """Return the name of the recording that a label file is for, without extension: that of the file up to a dot.
+    """Return the name of the recording that a label file is for: that of the file up to a dot, with its extension.
 
-    Of `a.1.Table.1.selections.txt`, this can be `a.1`. If there is no such recording, its most likely name is returned.
+    For `a.1.Table.1.selections.txt`, this can be `a.1.wav`. If there is no such recording, its most likely name is
+    returned.
     """
     stem = path.name.rpartition(".")[0]
-    likely = RAVEN_SUFFIX.sub("", stem)
     parts = stem.split(".")
     for name in (".".join(parts[:count]) for count in range(len(parts), 0, -1)):
-        if name and locate(path, [name], audio_dir)[2] is None:
-            return name
-    return likely
+        beside = [name + end for end in EXTENSIONS if (audio_dir or path.parent).joinpath(name + end).is_file()]
+        if len(beside) == 1:  # `locate` would list the folder for each file
+            return beside[0]
+        if name and name in (located := locate(path, [name], audio_dir)[1]):
+            return located[name]
+    return RAVEN_SUFFIX.sub("", stem)
 
 
 def _read_audacity(path: Path, audio_dir: Path | None) -> Iterator[TableRow]:

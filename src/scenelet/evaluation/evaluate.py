@@ -95,8 +95,7 @@ def evaluate(
     history = find_history(run, classifier.model, model_path(model)) if out is not None else []
     provenance = classifier.model.provenance
     tau_3_class = bool(provenance.get("tau_3_class", False)) and is_tau_root(data)
-    trained = provenance.get("multi_label")
-    multi_label = multi_label or next((each for each in MULTI_LABELS if each == trained), "refuse")
+    multi_label = multi_label or _stored_multi_label(provenance.get("multi_label"))
     # one class is enough to count false alarms
     table = load_table(data, audio_dir, tau_3_class, min_classes=1, multi_label=multi_label)
     print_message(table.describe())
@@ -119,6 +118,11 @@ def evaluate(
     if store:
         store_thresholds(model_path(model), report)
     return report
+
+
+def _stored_multi_label(stored: object) -> MultiLabel:
+    """Return what training did with sound of several labels; "refuse" if the model file does not store it."""
+    return next((each for each in MULTI_LABELS if each == stored), "refuse")
 
 
 def _check_options(out: Path | None, run: Path | None, examples: int, audio: str) -> None:
