@@ -11,6 +11,7 @@ from helpers.traced_networks import FEATURES, LABELS, WINDOW, random_network
 from scenelet.config import NetworkConfig, RunConfig
 from scenelet.config.recipes import load_recipe
 from scenelet.config.run_folder import SourceRecord, read_record
+from scenelet.config.training_settings import FREEZE_BELOW
 from scenelet.data.clips import Clip
 from scenelet.data.splits import split_csv_hash
 from scenelet.errors import ModelFileError, RunError, SceneletError, UsageError
@@ -99,14 +100,14 @@ RECORD = SourceRecord(path="esc10", sha256="", labels=("a",))
 @pytest.mark.parametrize(
     ("freeze", "source", "counts", "frozen"),
     [
-        ("auto", RECORD, [19, 500], True),
-        ("auto", RECORD, [20, 20], False),
-        ("auto", None, [1, 1], False),
+        ("auto", RECORD, [FREEZE_BELOW - 1, 500], True),
+        ("auto", RECORD, [FREEZE_BELOW, 500], False),
+        ("auto", None, [0, 1], False),
         (True, RECORD, [500, 500], True),
         (False, RECORD, [1, 1], False),
     ],
 )
-def test_freeze_by_default_with_fewer_than_20_clips_of_a_class(
+def test_freeze_by_default_with_few_clips_of_a_class(
     freeze: object, source: SourceRecord | None, counts: list[int], frozen: bool
 ) -> None:
     config = RunConfig.model_validate({"transfer": {"freeze": freeze}})

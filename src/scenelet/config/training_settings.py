@@ -6,6 +6,8 @@ from pydantic import Field, model_validator
 
 from scenelet.config.frontend import Section
 
+FREEZE_BELOW = 20
+"""Training clips of the rarest class below which `transfer.freeze = "auto"` freezes all layers but the last."""
 Stride = Annotated[int, Field(ge=1, le=32, strict=True)]
 
 
@@ -206,7 +208,7 @@ class TransferConfig(Section):
     freeze: Literal["auto", True, False] = Field(
         "auto",
         description="fit only the last layer, to the outputs of the others, which stay as they are; auto: if a class"
-        " has fewer than 20 training clips",
+        f" has fewer than {FREEZE_BELOW} training clips",
     )
 
 

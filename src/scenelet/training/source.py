@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from scenelet.config import FeatureConfig, NetworkConfig, RunConfig, WindowConfig, build_config
 from scenelet.config.run_folder import SPLIT, WEIGHTS, RunRecord, SourceRecord, is_begun, read_record
+from scenelet.config.training_settings import FREEZE_BELOW
 from scenelet.data.clips import Clip
 from scenelet.data.splits import split_csv_hash
 from scenelet.errors import ModelFileError, RunError, UsageError
@@ -22,7 +23,7 @@ from scenelet.model.scene_model import SceneModel
 NO_SOURCE = "none"
 """Value of `--from` that starts from random weights."""
 FEW_CLIPS = 20
-"""Training clips of the rarest class below which the layers before the last are frozen."""
+"""Training clips of the rarest class below which `train` starts from `DEFAULT_SOURCE`."""
 DEFAULT_SOURCE: str | None = None
 """Built-in model that `train` starts from if a class has fewer than `FEW_CLIPS` training clips and `--from` is not
 given; None: it always starts from random weights then. `benchmarks/quality/few_recordings.py` compares both."""
@@ -121,11 +122,11 @@ def is_frozen(config: RunConfig, source: SourceRecord | None, train_counts: Sequ
 
     >>> is_frozen(RunConfig(), None, [5, 5])
     False
-    >>> is_frozen(RunConfig(), read_source("esc10").record, [30, 19]), FEW_CLIPS
-    (True, 20)
+    >>> is_frozen(RunConfig.model_validate({"transfer": {"freeze": True}}), read_source("esc10").record, [5, 5])
+    True
     """
     freeze = config.transfer.freeze
-    return source is not None and (min(train_counts) < FEW_CLIPS if freeze == "auto" else freeze)
+    return source is not None and (min(train_counts) < FREEZE_BELOW if freeze == "auto" else freeze)
 
 
 def run_is_frozen(record: RunRecord) -> bool:
