@@ -51,7 +51,7 @@ def alarm_report(
         columns = {label: np.searchsorted(counts.thresholds, of[label]) for label in labels}
         alarms = sum(int(counts.counts[counts.labels.index(label), k]) for label, k in columns.items())
         clips = [clip for clip in targets if clip.label in labels]
-        sure = [clip.is_correct and max(clip.probabilities) >= of[clip.label] for clip in clips]
+        sure = [clip.is_correct and clip.is_sure(of[clip.label]) for clip in clips]
         rate = asdict(poisson_interval(alarms, counts.hours))
         return {"alarms": alarms, "per_hour": rate, "recall": sum(sure) / len(sure) if sure else None}
 

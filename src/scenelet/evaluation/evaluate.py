@@ -33,6 +33,7 @@ from scenelet.evaluation.report_page import figure_files, report_page
 from scenelet.evaluation.subset import Subset, select_subset, select_unused, trained_cities, trained_split
 from scenelet.inference.calibration import apply_temperature, stored_calibration
 from scenelet.inference.classifier import Classifier, load
+from scenelet.inference.prediction import Prediction
 from scenelet.inference.prediction import mean_probabilities
 from scenelet.inference.threshold import json_thresholds
 from scenelet.model.pretrained import model_path
@@ -175,17 +176,27 @@ def _predict(classifier: Classifier, clips: Sequence[Clip]) -> list[ClipPredicti
                 classifier.labels,
                 tuple(prediction.probabilities.values()),
                 prediction.windows.tolist(),
-                prediction.unsure,
+                _is_known(classifier, prediction),
             )
             for clip, prediction in zip(clips, classifier.predict_many(paths), strict=True)
         ]
+
+
+def _is_known(classifier: Classifier, prediction: Prediction) -> bool:
+    if prediction.label not in classifier.labels:  # silence, or too short
+        return False
+    return prediction.similarity is None or prediction.similarity >= classifier.min_similarity
 
 
 def _group_metrics(predictions: Sequence[ClipPrediction], classifier: Classifier) -> dict[str, Any]:
     labels, thresholds = classifier.labels, classifier.thresholds
     targets = [labels.index(prediction.label) for prediction in predictions]
     rows = group_rows(predictions)
-    sure = [prediction.is_correct for prediction in predictions if not prediction.unsure]
+    sure = [
+        prediction.is_correct
+        for prediction in predictions
+        if prediction.is_sure(thresholds[labels.index(prediction.predicted)])
+    ]
     known = classifier.model.known
     background = classifier.model.background
     return {
