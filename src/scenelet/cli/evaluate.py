@@ -46,9 +46,7 @@ def evaluate(
     audio_dir: AudioDirOption = None,
     multi_label: Annotated[
         MultiLabel | None,
-        typer.Option(
-            help="Rows of several labels, or overlapping: refuse, skip or first (default: as in training)."
-        ),
+        typer.Option(help="Rows of several labels, or overlapping: refuse, skip or first (default: as in training)."),
     ] = None,
     run: Annotated[Path | None, typer.Option(help="Run folder of the model, to add its training curves.")] = None,
     examples: Annotated[int, typer.Option(help="Errors, and unsure answers, on the listening page; 0: no page.")] = 12,
