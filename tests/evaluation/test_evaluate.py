@@ -172,4 +172,4 @@ def test_evaluate_counts_unlike_sounds_as_unsure(tmp_path: Path, tone_set: Path,
         write_model(with_known_sounds(stored, minimum), tmp_path / "m.scn")
         report = evaluate(str(tmp_path / "m.scn"), tone_set, split="all")
         assert (report["sure"]["min_similarity"], report["sure"]["clips"]) == (minimum, clips)
-        assert (report["detection"]["recall"][0] > 0) == (clips > 0)
+        assert (report["detection"]["precision"][0] is None) == (clips == 0)

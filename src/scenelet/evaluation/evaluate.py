@@ -33,8 +33,7 @@ from scenelet.evaluation.report_page import figure_files, report_page
 from scenelet.evaluation.subset import Subset, select_subset, select_unused, trained_cities, trained_split
 from scenelet.inference.calibration import apply_temperature, stored_calibration
 from scenelet.inference.classifier import Classifier, load
-from scenelet.inference.prediction import Prediction
-from scenelet.inference.prediction import mean_probabilities
+from scenelet.inference.prediction import Prediction, mean_probabilities
 from scenelet.inference.threshold import json_thresholds
 from scenelet.model.pretrained import model_path
 from scenelet.model.summary import describe
