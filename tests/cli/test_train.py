@@ -63,9 +63,8 @@ def test_train_from_a_built_in_model(command: Command, tone_set: Path, tmp_path:
 
 
 def test_train_on_few_clips_starts_from_the_default_source(
-    command: Command, tone_set: Path, changes: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, tone_set: Path, changes: list[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("scenelet.training.source.DEFAULT_SOURCE", "esc10")
     code, _, err = command("train", tone_set, "--out", tmp_path / "run", "--fold", "1", *FROZEN)
     assert code == 0
     assert "from esc10: all layers but the last, frozen" in err
@@ -82,8 +81,11 @@ def test_train_on_few_clips_starts_from_the_default_source(
         (["--from", "TABLE"], "tones.csv: "),
         (["--from", "esc10", "--set", "network.width=8"], "network.width: 8 contradicts --from esc10"),
         (["--from", "esc10", "--max-macs", "2M"], "choose the network, and --from has one"),
-        (["--set", "transfer.freeze=true"], "there are no trained weights to freeze; name some with --from"),
-        (["--set", "transfer.freeze=maybe"], "it must be one of auto, true, false"),
+        (
+            ["--from", "none", "--set", "transfer.freeze=true"],
+            "there are no trained weights to freeze; name some with --from",
+        ),
+        (["--set", "transfer.freeze=maybe"], "transfer.freeze"),
     ],
 )
 def test_train_from_an_unusable_source_is_one_sentence(

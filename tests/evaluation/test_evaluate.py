@@ -12,7 +12,7 @@ from scenelet.errors import AudioError, DataError, SceneletError, UsageError
 from scenelet.evaluation.evaluate import evaluate
 from scenelet.inference.classifier import load
 from scenelet.model.file import read_model, write_model
-from scenelet.training.compression.calibration import scale_logits
+from scenelet.model.temperature import scale_logits
 
 
 @pytest.fixture(scope="module")

@@ -145,7 +145,7 @@ def test_start_keeps_the_logits_of_shared_classes(
     x = torch.from_numpy(dataset.train.features.load(dataset.train.features.rows()))
     for source in (source_run, source_file):
         found = read_source(source)
-        network = start_network(found, found.apply(config), dataset, frozen=False).eval()
+        network = start_network(found, found.apply(config), dataset).eval()
         with torch.no_grad():
             difference = network(x)[:, 1:] - trained(x)
         assert difference.abs().max() < (1e-5 if source == source_run else 0.05)  # the file holds fp16
@@ -160,7 +160,7 @@ def test_same_number_of_other_classes_keeps_rows_by_their_labels(
     dataset = load_dataset(load_table(table, tone_set.parent), config)
     assert dataset.labels == ("low", "tone")
     found, trained = read_source(source_run), load_network(source_run, read_record(source_run))
-    network = start_network(found, config, dataset, frozen=False).eval()
+    network = start_network(found, config, dataset).eval()
     x = torch.from_numpy(dataset.train.features.load(dataset.train.features.rows()))
     with torch.no_grad():
         assert (network(x)[:, 0] - trained(x)[:, 1]).abs().max() < 1e-5
@@ -222,7 +222,7 @@ def test_source_that_saw_the_test_clips_is_reported(
             settings = config.model_copy(update={"split": config.split.model_copy(update={"fold": fold})})
             dataset = load_dataset(table, settings)
             capsys.readouterr()
-            start_network(read_source(source), settings, dataset, frozen=False)
+            start_network(read_source(source), settings, dataset)
             assert capsys.readouterr().err.count("so it may have seen test clips") == count
 
 

@@ -6,8 +6,6 @@ from pydantic import Field, model_validator
 
 from scenelet.config.frontend import Section
 
-FREEZE_BELOW = 20
-"""Training clips of the rarest class below which `transfer.freeze = "auto"` freezes all layers but the last."""
 Stride = Annotated[int, Field(ge=1, le=32, strict=True)]
 
 
@@ -205,10 +203,8 @@ class DistillationConfig(Section):
 class TransferConfig(Section):
     """Training that starts from trained weights, with `train --from`."""
 
-    freeze: Literal["auto", True, False] = Field(
-        "auto",
-        description="fit only the last layer, to the outputs of the others, which stay as they are; auto: if a class"
-        f" has fewer than {FREEZE_BELOW} training clips",
+    freeze: bool = Field(
+        False, description="fit only the last layer, to the outputs of the others, which stay as they are"
     )
 
 

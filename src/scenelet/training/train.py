@@ -111,8 +111,8 @@ def train(
             config = start.apply(config)
         settings = resolve_settings(out, config, resume, devices, rank, table.path)
         dataset = data if isinstance(data, Dataset) else _load_dataset(table, settings, out, resume)
-        frozen = check_freeze(settings, start, dataset, bool(teachers))
-        network = _initial_network(settings, dataset, start, frozen)
+        check_freeze(settings, start, bool(teachers))
+        network = _initial_network(settings, dataset, start)
         loaded = load_teachers(out, teachers, settings, dataset) if teachers or resume else Teachers()
         if not rank.is_worker:
             until_done.enter_context(file_lock(out / ".lock", f"{out}: {BUSY}"))
@@ -122,7 +122,7 @@ def train(
         if resume and is_finished(out):
             print_message(f"{out}: its training is finished, so nothing is left to resume")
             return {} if rank.is_worker else read_metrics(out)
-        if frozen:
+        if settings.transfer.freeze:
             return _fit_last_layer(out, network, dataset, settings)
         module = _build_module(network, settings, dataset, loaded, rank)
         _print_plan(module, settings, dataset, loaded)
@@ -163,10 +163,10 @@ def _load_dataset(table: ClipTable, config: RunConfig, out: Path, resume: bool) 
     return dataset
 
 
-def _initial_network(config: RunConfig, dataset: Dataset, source: Source | None, frozen: bool) -> StandardizedNetwork:
+def _initial_network(config: RunConfig, dataset: Dataset, source: Source | None) -> StandardizedNetwork:
     """Build the network and check that a model file can hold it, so that an error comes before the training."""
     if source is not None:
-        network = start_network(source, config, dataset, frozen)
+        network = start_network(source, config, dataset)
     else:
         mean, deviation = dataset.band_statistics()
         network = build_network(config, len(dataset.labels), torch.from_numpy(mean), torch.from_numpy(deviation))

@@ -16,7 +16,7 @@ from scenelet.training.dataset import Dataset
 from scenelet.training.head import dense_layers
 from scenelet.training.network import build_blank_network, build_network, load_network
 from scenelet.training.probabilities import MIN_BATCH
-from scenelet.training.source import Source, is_frozen, read_source
+from scenelet.training.source import Source, read_source
 from scenelet.utils.console import print_message, spinner
 
 MAX_STATISTICS_WINDOWS = 512  # windows of the training data from which the statistics of norms are estimated
@@ -45,29 +45,28 @@ def find_source(out: Path, source: str | os.PathLike[str] | None, resume: bool) 
     return found
 
 
-def check_freeze(config: RunConfig, source: Source | None, dataset: Dataset, has_teachers: bool) -> bool:
-    """Return whether a run fits only its last layer.
+def check_freeze(config: RunConfig, source: Source | None, has_teachers: bool) -> None:
+    """Check that a run can fit its last layer only, if its settings say so.
 
     Args:
         config: settings of the run.
         source: the weights that it starts from.
-        dataset: its data.
         has_teachers: whether it is distilled.
 
     Raises:
         UsageError: other settings contradict that.
     """
-    if config.transfer.freeze is True and source is None:
+    if not config.transfer.freeze:
+        return
+    if source is None:
         raise UsageError("transfer.freeze is true, and there are no trained weights to freeze; name some with --from")
-    frozen = is_frozen(config, None if source is None else source.record, dataset.train.class_counts())
-    if frozen and has_teachers:
+    if has_teachers:
         raise UsageError("a frozen network learns nothing from --teacher; leave it out, or set transfer.freeze=false")
-    if frozen and config.trainer.world_size > 1:
+    if config.trainer.world_size > 1:
         raise UsageError("the last layer of a frozen network is fitted on one device; set trainer.devices to 1")
-    return frozen
 
 
-def start_network(source: Source, config: RunConfig, dataset: Dataset, frozen: bool) -> StandardizedNetwork:
+def start_network(source: Source, config: RunConfig, dataset: Dataset) -> StandardizedNetwork:
     """Build the network of a run with the weights of its source, and print what is reused.
 
     The last layer keeps the rows of the classes that both have. The others are drawn from the run's seed.
@@ -76,12 +75,12 @@ def start_network(source: Source, config: RunConfig, dataset: Dataset, frozen: b
         source: the weights.
         config: the settings of the run, see `Source.apply`.
         dataset: the data of the run.
-        frozen: whether only the last layer will be fitted.
 
     Raises:
         SceneletError: the weights do not fit the network that the source names.
-        UsageError: `frozen`, and the network does not end in a dense layer.
+        UsageError: the network is to be frozen, and does not end in a dense layer.
     """
+    frozen = config.transfer.freeze
     with spinner("Reading the trained weights"):
         trained = _source_network(source, config)
         if source.model is not None and not frozen:

@@ -19,6 +19,7 @@ from scenelet.inference.classifier import Classifier
 from scenelet.model.encodings import to_int8
 from scenelet.model.file import decode_model, encode_model, read_model, stored_model
 from scenelet.model.sizes import sizes
+from scenelet.model.temperature import scale_logits
 from scenelet.nn.convert import to_scene_model
 from scenelet.nn.quantize import WeightFormat, round_network
 from scenelet.training.compression.calibration import (
@@ -26,7 +27,6 @@ from scenelet.training.compression.calibration import (
     CalibratedModel,
     calibrate,
     find_temperature,
-    scale_logits,
 )
 from scenelet.training.compression.compress import compress
 from scenelet.training.dataset import load_dataset
