@@ -229,7 +229,7 @@ def ship(data: Path, out: Path, trained: Path | None = None) -> list[Path]:
     report = evaluate(str(model), data, out / "report")
     own = [sources[clip.name] for clip in split.train]
     rows = ([source.filename, source.source, source.license, TERMS[source.license]] for source in own)
-    files = {
+    files: dict[str, bytes | str] = {
         "predictions.csv": (out / "report" / "predictions.csv").read_bytes(),
         "sources.csv": csv_text(["filename", "source", "license", "terms"], rows),
         "md": card(report, dense, describe(model), own, sources[EXAMPLE]),

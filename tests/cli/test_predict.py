@@ -134,7 +134,7 @@ def test_predict_without_recordings_takes_the_example_of_a_built_in_model(
 ) -> None:
     predict("esc10")
     out, err = capsys.readouterr()
-    assert "esc10.example.ogg  dog  dog 99.9 %" in out
+    assert "esc10.example.ogg  dog  dog 100.0 %" in out
     assert "predicting the example of esc10" in err
     with pytest.raises(UsageError, match="give recordings or folders of recordings"):
         predict(str(model))

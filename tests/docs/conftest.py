@@ -57,6 +57,16 @@ def recordings(folder: Path) -> Path:
 
 
 @pytest.fixture
+def background(folder: Path) -> None:
+    """Write recordings of noise into the folders of background that the page names."""
+    rng = np.random.default_rng(8)
+    for name in ("garden", "other_nights"):
+        (folder / name).mkdir()
+        for number in range(5):
+            soundfile.write(folder / name / f"{number}.wav", 0.1 * rng.standard_normal(8000), 8000)
+
+
+@pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[[list[str]], str]:
     """Return a function that runs `scenelet ARGUMENTS`, requires success, and returns stdout."""
 

@@ -15,6 +15,7 @@ NOT_RUN = {
     ("scenelet", "demo"): "tests/experiments/test_demo.py runs it, on fewer scenes",
     ("scenelet", "serve"): "runs until it is interrupted",
 }
+USE = ["predict", "predict", "listen"]
 MICROPHONE = ["scenelet", "listen", "model.scn"]  # a test machine has no microphone
 
 
@@ -29,21 +30,21 @@ def test_quick_start_commands_run(examples: Path, run: Callable[[list[str]], str
     lines = to_run("quickstart.md")
     printed = [run(words[1:]) for words in lines]
     assert [words[1] for words in lines] == ["predict", "predict", "predict", "info"]
-    assert printed[0].split()[1:4] == ["dog", "dog", "99.9"]
+    assert printed[0].split()[1:4] == ["dog", "dog", "100.0"]
     assert printed[1].split()[:2] == ["recording.wav", "dog"]
     assert [row["label"] for row in json.loads(printed[2])] == ["dog", "dog"]
     assert "116,917 kept" in printed[3]
 
 
 def test_own_recordings_commands_run(
-    examples: Path, recordings: Path, tiny: None, run: Callable[[list[str]], str]
+    examples: Path, recordings: Path, background: None, tiny: None, run: Callable[[list[str]], str]
 ) -> None:
     (examples / "model.scn").unlink()  # the page makes one
     lines = to_run("own_recordings.md")
     printed = [(words[1], run(words[1:])) for words in lines]
     done = [name for name, _ in printed]
-    assert done == ["check", *["train"] * 5, "compress", "compress", "evaluate", "predict", "predict", "listen"]
-    assert {path.name for path in examples.glob("*.scn")} == {"model.scn", "small.scn"}
+    assert done == ["check", *["train"] * 5, "compress", "compress", "evaluate", "train", "compress", "evaluate", *USE]
+    assert {path.name for path in examples.glob("*.scn")} == {"model.scn", "small.scn", "garden.scn"}
     assert (examples / "small.scn").stat().st_size <= 128_000
     assert json.loads((examples / "report" / "report.json").read_text())["groups"] == 2  # a fifth of each class's five
     assert [line.split()[0] for line in printed[-3][1].splitlines()] == ["new.wav", "more/a.wav"]

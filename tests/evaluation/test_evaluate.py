@@ -12,7 +12,7 @@ from scenelet.errors import AudioError, DataError, SceneletError, UsageError
 from scenelet.evaluation.evaluate import evaluate
 from scenelet.inference.classifier import load
 from scenelet.model.file import read_model, write_model
-from scenelet.training.compression.calibration import scale_logits
+from scenelet.model.temperature import scale_logits
 
 
 @pytest.fixture(scope="module")
@@ -170,5 +170,6 @@ def test_evaluate_counts_unlike_sounds_as_unsure(tmp_path: Path, tone_set: Path,
     assert before["min_similarity"] is None
     for minimum, clips in ((-1.0, before["clips"]), (1.0, 0)):
         write_model(with_known_sounds(stored, minimum), tmp_path / "m.scn")
-        sure = evaluate(str(tmp_path / "m.scn"), tone_set, split="all")["sure"]
-        assert (sure["min_similarity"], sure["clips"]) == (minimum, clips)
+        report = evaluate(str(tmp_path / "m.scn"), tone_set, split="all")
+        assert (report["sure"]["min_similarity"], report["sure"]["clips"]) == (minimum, clips)
+        assert (report["detection"]["precision"][0] is None) == (clips == 0)

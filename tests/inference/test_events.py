@@ -93,7 +93,7 @@ def test_events_lie_where_a_step_in_the_sound_lies(smooth_seconds: float) -> Non
     def fraction(end: float) -> float:
         return max(0.0, min(end, 120.0) - max(end - WINDOW, 60.0)) / WINDOW
 
-    classifier: Any = SimpleNamespace(labels=("dog", "other"), threshold=0.5, thresholds=(0.5, 0.5))
+    classifier: Any = SimpleNamespace(labels=("dog", "other"), thresholds=(0.5, 0.5), min_similarity=-1.0)
     smoother = make_smoother(classifier, None, smooth_seconds, margin=0)
     ends = np.arange(WINDOW, 180)
     rows = [StreamPrediction(float(end), np.float32([fraction(end), 1 - fraction(end)])) for end in ends]

@@ -1,16 +1,25 @@
 """The last layer: the regression against scikit-learn, the choice of its penalty, and the network that it ends."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
 from helpers.traced_networks import FRAMES, random_network
+from scenelet.config import AugmentConfig, RunConfig
+from scenelet.data.clips import Clip, ClipTable
 from scenelet.data.feature_cache import ClipFeatures
+from scenelet.data.splits import Split
 from scenelet.errors import UsageError
-from scenelet.training.head import L2_WEIGHTS, choose_l2, dense_layers, embeddings, fit_regression
+from scenelet.training.augment import build_augmentations
+from scenelet.training.batches import LabelledFeatures
+from scenelet.training.dataset import Dataset
+from scenelet.training.head import L2_WEIGHTS, choose_l2, dense_layers, embeddings, fit_head, fit_regression
 
 CLASSES = 3
+STILL = RunConfig.model_validate({"augment": {"time_roll": 0}})
 
 
 @pytest.fixture
@@ -86,6 +95,32 @@ def test_dense_layers_turn_embeddings_into_logits(settings: dict[str, object], c
     with torch.no_grad():
         expected = network(torch.from_numpy(values[[2, 0, 1]].astype(np.float32))).numpy()
     assert np.abs(logits / count - expected).max() < 1e-4 * np.abs(expected).max()
+
+
+def test_fitted_ensemble_answers_as_the_regression(rng: np.random.Generator) -> None:
+    network = random_network(1, name="bc_resnet", width=8, sub_bands=2, blocks=1, members=2)
+    values = rng.normal(-40, 10, (9, 2, 64, FRAMES)).astype(np.float16)
+    features = ClipFeatures(values, np.array([0, 1, 2, 3, 4, 5, 7]), np.array([1, 1, 1, 1, 1, 2, 2]))
+    targets = np.array([0, 1, 2, 0, 1, 2, 0])
+    clips = tuple(Clip(Path(), str(k), "abc"[target], group=str(k)) for k, target in enumerate(targets))
+    train = LabelledFeatures(features, targets, 3)
+    table = ClipTable(Path(), "CSV", clips)
+    l2 = fit_head(network, Dataset(table, Split(clips, (), (), ""), train, None, None), STILL)
+    rows = np.repeat(np.arange(7), features.count)
+    x = embeddings(network, features)
+    weight, bias = fit_regression(x, targets[rows], 1 / features.count[rows], 3, l2)
+    with torch.no_grad():
+        found = network(torch.from_numpy(features.load(features.rows()))).numpy()
+    assert np.abs(found - (x @ weight.T + bias)).max() < 1e-4
+
+
+def test_augmented_views_differ_and_come_from_the_generator(rng: np.random.Generator) -> None:
+    network = random_network(1, name="bc_resnet", width=8, sub_bands=2, blocks=1)
+    features = ClipFeatures(rng.normal(-40, 10, (3, 2, 64, FRAMES)).astype(np.float16), np.arange(3), np.ones(3, int))
+    louder = build_augmentations(AugmentConfig(time_roll=0, gain_db=6))
+    first, second = (embeddings(network, features, louder, np.random.default_rng(5)) for _ in range(2))
+    assert np.array_equal(first, second)
+    assert np.abs(first - embeddings(network, features)).max() > 1e-3
 
 
 def test_network_without_a_dense_layer_is_refused() -> None:

@@ -16,8 +16,7 @@ from scenelet.data.splits import split_csv_hash
 from scenelet.errors import ModelFileError, RunError, SceneletError, UsageError
 from scenelet.model.file import write_model
 from scenelet.nn.convert import to_scene_model
-from scenelet.training import source as sources
-from scenelet.training.source import default_source, is_frozen, read_source
+from scenelet.training.source import default_source, read_source
 
 
 def test_run_is_read(finished_run: tuple[Path, RunConfig], tmp_path: Path) -> None:
@@ -96,32 +95,13 @@ def test_change_that_contradicts_the_source_is_refused() -> None:
 RECORD = SourceRecord(path="esc10", sha256="", labels=("a",))
 
 
-@pytest.mark.parametrize(
-    ("freeze", "source", "counts", "frozen"),
-    [
-        ("auto", RECORD, [19, 500], True),
-        ("auto", RECORD, [20, 20], False),
-        ("auto", None, [1, 1], False),
-        (True, RECORD, [500, 500], True),
-        (False, RECORD, [1, 1], False),
-    ],
-)
-def test_freeze_by_default_with_fewer_than_20_clips_of_a_class(
-    freeze: object, source: SourceRecord | None, counts: list[int], frozen: bool
-) -> None:
-    config = RunConfig.model_validate({"transfer": {"freeze": freeze}})
-    assert is_frozen(config, source, counts) is frozen
-
-
-def test_default_source_is_for_few_clips_and_unchanged_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_source_is_for_few_clips_and_unchanged_settings() -> None:
     def clips(counts: dict[str, int]) -> list[Clip]:
         return [Clip(Path(), f"{label}{k}", label, group="g") for label, count in counts.items() for k in range(count)]
 
-    monkeypatch.setattr(sources, "DEFAULT_SOURCE", "esc10")
     few, enough = clips({"a": 100, "b": 19}), clips({"a": 20, "b": 20})
-    assert default_source(few, []) == "esc10"
-    assert default_source(few, ["split.fold", "seed", "transfer.freeze"]) == "esc10"
-    assert default_source(few, ["schedule.epochs"]) is None
-    assert default_source(enough, []) is None
-    monkeypatch.setattr(sources, "DEFAULT_SOURCE", None)
-    assert default_source(few, []) is None
+    assert default_source(few, None, []) == "esc10"
+    assert default_source(few, None, ["split.fold", "seed", "transfer.freeze"]) == "esc10"
+    assert default_source(few, None, ["schedule.epochs"]) is None
+    assert default_source(enough, None, []) is None
+    assert default_source(few, "b", []) is None  # background may be rare

@@ -65,9 +65,8 @@ def three_labels(tone_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def frozen_run(
     three_labels: Path, config: RunConfig, source_file: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """Return a run that `freeze = "auto"` froze, since there are 8 clips of a class."""
     run = tmp_path_factory.mktemp("frozen") / "run"
-    train(three_labels, run, config, source=source_file)
+    train(three_labels, run, frozen(config), source=source_file)
     return run
 
 
@@ -76,14 +75,18 @@ def weights(run: Path) -> Weights:
     return values
 
 
+def frozen(config: RunConfig, freeze: bool = True) -> RunConfig:
+    return config.model_copy(update={"transfer": config.transfer.model_copy(update={"freeze": freeze})})
+
+
 def thawed(config: RunConfig) -> RunConfig:
-    return config.model_copy(update={"transfer": config.transfer.model_copy(update={"freeze": False})})
+    return frozen(config, False)
 
 
 def test_frozen_layers_are_those_of_the_source(
     three_labels: Path, config: RunConfig, source_run: Path, tmp_path: Path
 ) -> None:
-    train(three_labels, tmp_path / "run", config, source=source_run)
+    train(three_labels, tmp_path / "run", frozen(config), source=source_run)
     before, after = weights(source_run), weights(tmp_path / "run")
     assert [name for name in before if not name.startswith(LAST) and not torch.equal(before[name], after[name])] == []
     assert after[f"{LAST}weight"].shape == (3, *before[f"{LAST}weight"].shape[1:])
@@ -96,7 +99,7 @@ def test_frozen_layers_are_those_of_the_source(
 def test_frozen_run_is_deterministic_and_recorded(
     three_labels: Path, config: RunConfig, source_file: Path, frozen_run: Path, tmp_path: Path
 ) -> None:
-    train(three_labels, tmp_path / "run", config, source=source_file)
+    train(three_labels, tmp_path / "run", frozen(config), source=source_file)
     first, second = weights(frozen_run), weights(tmp_path / "run")
     assert all(torch.equal(value, second[name]) for name, value in first.items())
     record = read_record(frozen_run)
@@ -126,10 +129,10 @@ def test_licenses_of_the_source_are_kept(
     three_labels: Path, config: RunConfig, source_file: Path, tmp_path: Path
 ) -> None:
     write_model(dataclasses.replace(read_model(source_file), licenses=["CC-BY 4.0", "CC0"]), tmp_path / "licensed.scn")
-    train(three_labels, tmp_path / "run", config, source=tmp_path / "licensed.scn")
+    train(three_labels, tmp_path / "run", frozen(config), source=tmp_path / "licensed.scn")
     compress(tmp_path / "run", tmp_path / "m.scn")
     assert read_model(tmp_path / "m.scn").licenses == ["CC-BY 4.0", "CC0"]
-    train(three_labels, tmp_path / "next", config, source=tmp_path / "run")
+    train(three_labels, tmp_path / "next", frozen(config), source=tmp_path / "run")
     assert read_record(tmp_path / "next").source.licenses == ("CC-BY 4.0", "CC0")
 
 
@@ -142,11 +145,26 @@ def test_start_keeps_the_logits_of_shared_classes(
     x = torch.from_numpy(dataset.train.features.load(dataset.train.features.rows()))
     for source in (source_run, source_file):
         found = read_source(source)
-        network = start_network(found, found.apply(config), dataset, frozen=False).eval()
+        network = start_network(found, found.apply(config), dataset).eval()
         with torch.no_grad():
             difference = network(x)[:, 1:] - trained(x)
         assert difference.abs().max() < (1e-5 if source == source_run else 0.05)  # the file holds fp16
         assert f"from {source.name}: all layers but the last; 2 of 3 classes kept" in capsys.readouterr().err
+
+
+def test_same_number_of_other_classes_keeps_rows_by_their_labels(
+    tone_set: Path, config: RunConfig, source_run: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "tones.csv"
+    table.write_text(tone_set.read_text().replace(",high,", ",tone,"))
+    dataset = load_dataset(load_table(table, tone_set.parent), config)
+    assert dataset.labels == ("low", "tone")
+    found, trained = read_source(source_run), load_network(source_run, read_record(source_run))
+    network = start_network(found, config, dataset).eval()
+    x = torch.from_numpy(dataset.train.features.load(dataset.train.features.rows()))
+    with torch.no_grad():
+        assert (network(x)[:, 0] - trained(x)[:, 1]).abs().max() < 1e-5
+        assert (network(x)[:, 1] - trained(x)[:, 0]).abs().max() > 0.01
 
 
 def test_training_changes_all_weights_unless_frozen(
@@ -204,19 +222,18 @@ def test_source_that_saw_the_test_clips_is_reported(
             settings = config.model_copy(update={"split": config.split.model_copy(update={"fold": fold})})
             dataset = load_dataset(table, settings)
             capsys.readouterr()
-            start_network(read_source(source), settings, dataset, frozen=False)
+            start_network(read_source(source), settings, dataset)
             assert capsys.readouterr().err.count("so it may have seen test clips") == count
 
 
 def test_contradictions_are_one_sentence(
     three_labels: Path, config: RunConfig, source_run: Path, tmp_path: Path
 ) -> None:
-    frozen = config.model_copy(update={"transfer": config.transfer.model_copy(update={"freeze": True})})
     out = tmp_path / "run"
     with pytest.raises(UsageError, match=r"transfer\.freeze is true, and there are no trained weights to freeze"):
-        train(three_labels, out, frozen)
+        train(three_labels, out, frozen(config))
     with pytest.raises(UsageError, match="a frozen network learns nothing from --teacher"):
-        train(three_labels, out, frozen, source=source_run, teachers=[source_run])
+        train(three_labels, out, frozen(config), source=source_run, teachers=[source_run])
     assert not out.exists()
 
 
@@ -225,7 +242,7 @@ def test_frozen_network_without_a_dense_layer_is_refused(
 ) -> None:
     run, config = finished_run
     with pytest.raises(UsageError, match="does not end in a dense layer"):
-        train(three_labels, tmp_path / "run", config, source=run)
+        train(three_labels, tmp_path / "run", frozen(config), source=run)
     train(three_labels, tmp_path / "run", thawed(config), source=run)
     before, after = weights(run), weights(tmp_path / "run")
     assert [name for name in before if before[name].shape != after[name].shape] == [

@@ -60,14 +60,13 @@ def compress(
     from scenelet.config.run_folder import read_record
     from scenelet.training.compression.settings import compress_settings, read_changes
     from scenelet.training.preflight import check_compress_arguments, load_recorded_table
-    from scenelet.training.source import run_is_frozen
 
     changes = read_changes(
         change or [], sparsity=sparsity, max_bytes=size, dtype=None if dtype is None else dtype.value, ramp=ramp
     )
     check_compress_arguments(run, out)
     record = read_record(run)
-    compress_settings(record.config, changes, run_is_frozen(record))
+    compress_settings(record.config, changes, record.config.transfer.freeze)
     table = load_recorded_table(record.data, data, audio_dir)
     with spinner("Loading PyTorch"):
         from scenelet.training.compression.compress import compress as run_compress

@@ -92,7 +92,7 @@ def train(
         table = add_background(table, config.data)
         clips = make_split(table, config.split).train
         if source is None and not (recipe or teacher or macs_limit or bytes_limit or is_begun(out)):
-            source = default_source(clips, list(parse_changes(changes)))
+            source = default_source(clips, table.background, list(parse_changes(changes)))
     with suppress_messages(rank.is_worker), spinner("Loading PyTorch"):
         from scenelet.evaluation.metrics import accuracy_text
         from scenelet.training.train import train

@@ -203,10 +203,8 @@ class DistillationConfig(Section):
 class TransferConfig(Section):
     """Training that starts from trained weights, with `train --from`."""
 
-    freeze: Literal["auto", True, False] = Field(
-        "auto",
-        description="fit only the last layer, to the outputs of the others, which stay as they are; auto: if a class"
-        " has fewer than 20 training clips",
+    freeze: bool = Field(
+        False, description="fit only the last layer, to the outputs of the others, which stay as they are"
     )
 
 

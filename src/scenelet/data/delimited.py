@@ -8,7 +8,7 @@ import zlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from scenelet.errors import DataError
 from scenelet.utils.csv_cells import original_cell
@@ -142,9 +142,13 @@ def _split_lines(path: Path, text: str) -> list[_Line]:
     skipped = 1 if lines and lines[0].lower().startswith(EXCEL_MARK) else 0
     header = lines[skipped] if len(lines) > skipped else ""
     delimiter = lines[0][len(EXCEL_MARK) :][:1] if skipped else find_delimiter(header)
-    quoting: Literal[0, 3] = csv.QUOTE_NONE if delimiter == "\t" and RAVEN_MARK in header else csv.QUOTE_MINIMAL
-    file = io.StringIO(text, newline="")
-    reader = csv.reader(file, delimiter=delimiter or ",", skipinitialspace=delimiter == " ", quoting=quoting)
+    has_quotes = delimiter != "\t" or RAVEN_MARK not in header
+    reader = csv.reader(
+        io.StringIO(text, newline=""),
+        delimiter=delimiter or ",",
+        skipinitialspace=delimiter == " ",
+        quoting=csv.QUOTE_MINIMAL if has_quotes else csv.QUOTE_NONE,
+    )
     try:
         parsed = [(reader.line_num, fields) for fields in reader][skipped:]
     except (csv.Error, TypeError) as error:

@@ -53,7 +53,7 @@ def alarm_report(
         columns = {label: np.searchsorted(counts.thresholds, of[label]) for label in labels}
         alarms = sum(int(counts.counts[counts.labels.index(label), k]) for label, k in columns.items())
         clips = [clip for clip in targets if clip.label in labels]
-        sure = [clip.is_correct and max(clip.probabilities) >= of[clip.label] for clip in clips]
+        sure = [clip.is_correct and clip.is_sure(of[clip.label]) for clip in clips]
         rate = asdict(poisson_interval(alarms, counts.hours))
         return {"alarms": alarms, "per_hour": rate, "recall": sum(sure) / len(sure) if sure else None}
 
@@ -109,7 +109,7 @@ def rates_text(report: Mapping[str, Any]) -> str:
     before, after = (interval_text(report["total"][name]["per_hour"], 2) for name in ("before", "after"))
     return (
         f"{pluralize(report['recordings'], 'recording')} of background, {report['hours']:.2f} h: {before} false alarms"
-        f" per hour at the general threshold, {after} at those for {report['target_per_hour']:g} per hour"
+        f" per hour at the general threshold, {after} at the thresholds for a target of {report['target_per_hour']:g}"
     )
 
 

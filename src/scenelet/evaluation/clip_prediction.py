@@ -18,7 +18,7 @@ class ClipPrediction:
     """A labeled clip and a model's prediction for it.
 
     A pydantic model that holds clip predictions reads and writes them as JSON, without `path`, times, `windows` and
-    `unsure`.
+    `is_known`.
 
     >>> clip = Clip(Path("a.wav"), "a.wav", label="rain", group="garden")
     >>> prediction = ClipPrediction.from_clip(clip, ["rain", "sea"], [0.4, 0.6])
@@ -37,7 +37,7 @@ class ClipPrediction:
     start: Annotated[float | None, Field(exclude=True)] = None  # times of a part of the recording, in seconds
     end: Annotated[float | None, Field(exclude=True)] = None
     windows: Annotated[tuple[tuple[float, ...], ...], Field(exclude=True)] = ()  # (windows, classes) probabilities
-    unsure: Annotated[bool, Field(exclude=True)] = False  # as in `scenelet.inference.prediction.Prediction`
+    is_known: Annotated[bool, Field(exclude=True)] = True  # it is not silent, and like a class of the model
 
     @classmethod
     def from_clip(
@@ -46,13 +46,17 @@ class ClipPrediction:
         labels: Sequence[str],
         probabilities: Sequence[float],
         windows: Sequence[Sequence[float]] = (),
-        unsure: bool = False,
+        is_known: bool = True,
     ) -> "ClipPrediction":
         """Join a clip with its probabilities; the first of the highest ones gives the predicted class."""
         best = max(range(len(labels)), key=probabilities.__getitem__)
         own = {name: getattr(clip, name) for name in FROM_CLIP}
         rows = tuple(map(tuple, windows))
-        return cls(predicted=labels[best], probabilities=tuple(probabilities), windows=rows, unsure=unsure, **own)
+        return cls(predicted=labels[best], probabilities=tuple(probabilities), windows=rows, is_known=is_known, **own)
+
+    def is_sure(self, threshold: float) -> bool:
+        """Return whether `predict` gives the answer as sure, with a minimum probability."""
+        return self.is_known and max(self.probabilities) >= threshold
 
     @property
     def recording(self) -> Path | Segment:

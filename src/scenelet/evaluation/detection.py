@@ -37,7 +37,7 @@ def detection_curve(predictions: Sequence[ClipPrediction], background: str | Non
     """
     thresholds = np.arange(STEPS + 1) / STEPS
     answers = [clip for clip in predictions if clip.predicted != background]
-    sure = thresholds[:, None] <= np.array([max(clip.probabilities) for clip in answers])
+    sure = thresholds[:, None] <= np.array([max(clip.probabilities) if clip.is_known else -1 for clip in answers])
     right = (sure & np.array([clip.is_correct for clip in answers], bool)).sum(axis=1)
     clips = sum(clip.label != background for clip in predictions)
     return {
@@ -70,7 +70,7 @@ def background_metrics(
     if not own:
         return {}
     alarms = [clip for clip in own if not clip.is_correct]
-    sure = sum(max(clip.probabilities) >= thresholds[labels.index(clip.predicted)] for clip in alarms)
+    sure = sum(clip.is_sure(thresholds[labels.index(clip.predicted)]) for clip in alarms)
     others = [clip.is_correct for clip in predictions if clip.label != background]
     hours = sum(info(clip.recording).seconds for clip in own) / 3600
     return {

@@ -33,7 +33,7 @@ from scenelet.evaluation.report_page import figure_files, report_page
 from scenelet.evaluation.subset import Subset, select_subset, select_unused, trained_cities, trained_split
 from scenelet.inference.calibration import apply_temperature, stored_calibration
 from scenelet.inference.classifier import Classifier, load
-from scenelet.inference.prediction import mean_probabilities
+from scenelet.inference.prediction import Prediction, mean_probabilities
 from scenelet.inference.threshold import json_thresholds
 from scenelet.model.pretrained import model_path
 from scenelet.model.summary import describe
@@ -95,8 +95,7 @@ def evaluate(
     history = find_history(run, classifier.model, model_path(model)) if out is not None else []
     provenance = classifier.model.provenance
     tau_3_class = bool(provenance.get("tau_3_class", False)) and is_tau_root(data)
-    trained = provenance.get("multi_label")
-    multi_label = multi_label or next((each for each in MULTI_LABELS if each == trained), "refuse")
+    multi_label = multi_label or _stored_multi_label(provenance.get("multi_label"))
     # one class is enough to count false alarms
     table = load_table(data, audio_dir, tau_3_class, min_classes=1, multi_label=multi_label)
     print_message(table.describe())
@@ -119,6 +118,11 @@ def evaluate(
     if store:
         store_thresholds(model_path(model), report)
     return report
+
+
+def _stored_multi_label(stored: object) -> MultiLabel:
+    """Return what training did with sound of several labels; "refuse" if the model file does not store it."""
+    return next((each for each in MULTI_LABELS if each == stored), "refuse")
 
 
 def _check_options(out: Path | None, run: Path | None, examples: int, audio: str) -> None:
@@ -171,17 +175,27 @@ def _predict(classifier: Classifier, clips: Sequence[Clip]) -> list[ClipPredicti
                 classifier.labels,
                 tuple(prediction.probabilities.values()),
                 prediction.windows.tolist(),
-                prediction.unsure,
+                _is_known(classifier, prediction),
             )
             for clip, prediction in zip(clips, classifier.predict_many(paths), strict=True)
         ]
+
+
+def _is_known(classifier: Classifier, prediction: Prediction) -> bool:
+    if prediction.label not in classifier.labels:  # silence, or too short
+        return False
+    return prediction.similarity is None or prediction.similarity >= classifier.min_similarity
 
 
 def _group_metrics(predictions: Sequence[ClipPrediction], classifier: Classifier) -> dict[str, Any]:
     labels, thresholds = classifier.labels, classifier.thresholds
     targets = [labels.index(prediction.label) for prediction in predictions]
     rows = group_rows(predictions)
-    sure = [prediction.is_correct for prediction in predictions if not prediction.unsure]
+    sure = [
+        prediction.is_correct
+        for prediction in predictions
+        if prediction.is_sure(thresholds[labels.index(prediction.predicted)])
+    ]
     known = classifier.model.known
     background = classifier.model.background
     return {

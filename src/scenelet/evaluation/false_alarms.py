@@ -20,6 +20,7 @@ from scenelet.inference.classifier import Classifier
 from scenelet.inference.stream import Stream, make_smoother
 from scenelet.inference.threshold import MIN_THRESHOLD, stored_threshold
 from scenelet.utils.console import track
+from scenelet.utils.parallel import cpu_count
 
 TARGET_PER_HOUR = 1.0
 """Default rate of false alarms to find thresholds for."""
@@ -99,10 +100,11 @@ def count_alarms(classifier: Classifier, recordings: Sequence[Path]) -> AlarmCou
     labels = tuple(label for label in classifier.labels if label != classifier.model.background)
     thresholds = np.append(np.union1d(GRID, general_threshold(classifier)), math.inf)
     counter = AlarmCounter(labels, thresholds, make_smoother(classifier).margin)
+    listener = Classifier(classifier.model, runtime=classifier.runtime, callers=cpu_count())  # a thread per window
     seconds, errors = 0.0, list[AudioError]()
     for path in track(recordings, "Counting false alarms", len(recordings)):
         try:
-            seconds += _count_in_recording(classifier, path, counter)
+            seconds += _count_in_recording(listener, path, counter)
         except AudioError as error:
             errors.append(error)
     if errors:
@@ -116,7 +118,7 @@ def _count_in_recording(classifier: Classifier, path: Path, counter: AlarmCounte
     counter.start()
     stream, seconds = None, 0.0
     for samples, rate in blocks(path):
-        stream = stream or Stream(classifier, rate)
+        stream = stream or Stream(classifier, rate, threads=classifier.callers)
         seconds += samples.shape[1] / rate
         for answer in map(smoother.update, stream.push(samples)):
             counter.add(answer.label, answer.confidence)

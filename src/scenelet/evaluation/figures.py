@@ -183,7 +183,7 @@ def _threshold_figure(
     return _draw(
         "lines",
         title,
-        right + 18,
+        right + 28,
         bottom + 42,
         caption=caption,
         lines=[

@@ -51,9 +51,9 @@ def model_card(model: SceneModel, name: str, disk_bytes: int) -> str:
 
     >>> from scenelet.model.file import read_model
     >>> from scenelet.model.pretrained import built_in
-    >>> card = model_card(read_model(built_in("esc10")), "esc10", 116_198)
+    >>> card = model_card(read_model(built_in("esc10")), "esc10", 118_907)
     >>> card.splitlines()[2]
-    'A sound classifier of 116,198 bytes, made with scenelet 0.1.0.'
+    'A sound classifier of 118,907 bytes, made with scenelet 0.1.0.'
     """
     provenance = model.provenance
     features, seconds = model.features, model.window.seconds

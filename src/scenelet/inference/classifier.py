@@ -112,8 +112,8 @@ class Classifier:
 
         >>> from scenelet.model.pretrained import example
         >>> prediction = load("esc10").predict(example("esc10"))
-        >>> prediction.label, round(prediction.probabilities["dog"], 3)
-        ('dog', 0.999)
+        >>> prediction.label, round(prediction.probabilities["dog"], 4)
+        ('dog', 0.9999)
         """
         cuts = windows(_check_recording(recording), self.model.features, self.model.window, self.threads)
         return self.combine_windows(self._run(cuts), cuts.no_sound)

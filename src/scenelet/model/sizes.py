@@ -70,7 +70,8 @@ def sizes(model: SceneModel, disk_bytes: int) -> dict[str, int]:
 
     The bytes of a parameter depend on its encoding: 1 in int8, 2 in fp16, 4 in fp32. If a kind of parameter has several
     encodings, the widest counts. Norm parameters and biases are those of training. The standardization of the input is
-    part of the features and is not counted.
+    part of the features and is not counted. Single numbers that scale the logits and the known sounds count in the file
+    only.
 
     >>> from scenelet.model.file import read_model
     >>> from scenelet.model.pretrained import built_in
@@ -80,7 +81,8 @@ def sizes(model: SceneModel, disk_bytes: int) -> dict[str, int]:
     layers = [node for node in model.nodes if isinstance(node, Conv | Linear)]
     dense = {node.weight for node in layers if isinstance(node, Linear)}
     shifts = {node.bias for node in layers if isinstance(node, Linear)}
-    shifts |= {name for n in model.nodes if isinstance(n, ScaleShift) and n.input != INPUT for name in n.arrays}
+    scalings = [node for node in model.nodes if isinstance(node, ScaleShift) and node.input != INPUT]
+    shifts |= {name for node in scalings for name in node.arrays if model.arrays[name].size > 1}
     weights, norms = _parameter_bytes(model, {node.weight for node in layers}), _parameter_bytes(model, shifts)
     counts = model.counts
     biases = max(0, counts.linear - sum(model.arrays[name].size for name in dense))

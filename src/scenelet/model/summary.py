@@ -28,7 +28,7 @@ def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
     >>> from scenelet.model.pretrained import built_in
     >>> found = describe(built_in("esc10"))
     >>> found["parameters"], found["macs"], found["bytes"]["disk"]
-    (116917, 111728816, 116198)
+    (116917, 111728816, 118907)
     """
     file = read_bytes(path)
     return describe_model(decode_model(file, str(path)), file, str(path))

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from scenelet.errors import ModelFileError
 from scenelet.model.scene_model import SceneModel
+from scenelet.model.temperature import unscale_logits
 from scenelet.nn.norm import BatchNorm, SubSpectralNorm
 from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.nn.trace import trace
@@ -17,7 +18,7 @@ NO_SCALE = 1e-12  # replaces a scale of zero, by which the statistics cannot be 
 
 @torch.no_grad()
 def restore_weights(network: StandardizedNetwork, model: SceneModel) -> None:
-    """Set the weights of a network, in place, so that its logits are those of the model.
+    """Set the weights of a network, in place, so that its logits are those of the model, without its temperature.
 
     A file does not hold the statistics of norms. So each norm gets statistics that give its stored scale and shift.
     `estimate_statistics` replaces them by those of data, which training needs.
@@ -40,6 +41,7 @@ def restore_weights(network: StandardizedNetwork, model: SceneModel) -> None:
     >>> torch.allclose(first(x), second(x), atol=1e-5)
     True
     """
+    model = unscale_logits(model)
     nodes, arrays = trace(network)
     shapes = {name: array.shape for name, array in arrays.items()}
     if nodes != model.nodes or shapes != model.array_shapes:
@@ -79,7 +81,7 @@ def estimate_statistics(network: StandardizedNetwork, batches: Iterable[Tensor])
 
     def count(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def hook(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            (x,), sub_bands = inputs, sums[name].shape[1]
+            x, sub_bands = inputs[0], sums[name].shape[1]
             bands = x.reshape(*x.shape[:2], sub_bands, -1)  # (batch, channels, sub_bands, values)
             values = [torch.ones_like(bands), bands, bands.square()]
             sums[name] += torch.stack([value.sum((0, 3)).T for value in values])

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from scenelet.config import FeatureConfig, NetworkConfig, RunConfig, WindowConfig, build_config
-from scenelet.config.run_folder import SPLIT, WEIGHTS, RunRecord, SourceRecord, is_begun, read_record
+from scenelet.config.run_folder import SPLIT, WEIGHTS, SourceRecord, is_begun, read_record
 from scenelet.data.clips import Clip
 from scenelet.data.splits import split_csv_hash
 from scenelet.errors import ModelFileError, RunError, UsageError
@@ -22,14 +22,14 @@ from scenelet.model.scene_model import SceneModel
 NO_SOURCE = "none"
 """Value of `--from` that starts from random weights."""
 FEW_CLIPS = 20
-"""Training clips of the rarest class below which the layers before the last are frozen."""
-DEFAULT_SOURCE: str | None = None
+"""Training clips of the rarest class below which `train` starts from `DEFAULT_SOURCE`."""
+DEFAULT_SOURCE = "esc10"
 """Built-in model that `train` starts from if a class has fewer than `FEW_CLIPS` training clips and `--from` is not
-given; None: it always starts from random weights then. `benchmarks/quality/few_recordings.py` compares both."""
+given. `benchmarks/quality/few_recordings.py` compares it with random weights and with a frozen network."""
 SECTIONS = ("features", "window", "network")
 """Sections of settings that come from the source."""
 
-OTHER_SECTIONS = ("split", "transfer", "prune", "trainer", "seed")
+OTHER_SECTIONS = ("data", "split", "transfer", "prune", "trainer", "seed")
 """Sections that a user can change without a choice between the source and random weights."""
 
 
@@ -111,40 +111,20 @@ def read_source(source: str | os.PathLike[str]) -> Source:
     )
 
 
-def is_frozen(config: RunConfig, source: SourceRecord | None, train_counts: Sequence[int]) -> bool:
-    """Return whether a run fits only its last layer.
-
-    Args:
-        config: settings of the run.
-        source: the weights that the run starts from.
-        train_counts: training clips of each class.
-
-    >>> is_frozen(RunConfig(), None, [5, 5])
-    False
-    >>> is_frozen(RunConfig(), read_source("esc10").record, [30, 19]), FEW_CLIPS
-    (True, 20)
-    """
-    freeze = config.transfer.freeze
-    return source is not None and (min(train_counts) < FEW_CLIPS if freeze == "auto" else freeze)
-
-
-def run_is_frozen(record: RunRecord) -> bool:
-    """Return whether a recorded run fits only its last layer."""
-    return is_frozen(record.config, record.source, record.train_counts)
-
-
-def default_source(train: Sequence[Clip], changed: Iterable[str]) -> str | None:
+def default_source(train: Sequence[Clip], background: str | None, changed: Iterable[str]) -> str | None:
     """Return the source of a run for which the user names none.
 
     It is `DEFAULT_SOURCE` if a class has fewer than `FEW_CLIPS` clips and the user changed nothing about the training.
 
     Args:
         train: the training clips.
+        background: the class that means none of the others, which does not count.
         changed: dotted keys of the settings that the user changed.
     """
     if any(key.partition(".")[0] not in OTHER_SECTIONS for key in changed):
         return None
-    return DEFAULT_SOURCE if min(Counter(clip.label for clip in train).values()) < FEW_CLIPS else None
+    counts = Counter(clip.label for clip in train if clip.label != background)
+    return DEFAULT_SOURCE if min(counts.values()) < FEW_CLIPS else None
 
 
 def _read_run(run: Path) -> Source:

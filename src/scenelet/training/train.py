@@ -46,9 +46,9 @@ from scenelet.training.network import build_network, save_weights
 from scenelet.training.precision import resolve_precision
 from scenelet.training.ranks import Rank, find_rank
 from scenelet.training.run_settings import resolve_devices, resolve_settings
-from scenelet.training.source import Source, is_frozen
+from scenelet.training.source import Source
 from scenelet.training.teacher import Teachers, load_teachers
-from scenelet.training.transfer import find_source, start_network
+from scenelet.training.transfer import check_freeze, find_source, start_network
 from scenelet.training.width_search import DEPTHS, NetworkLimits, search_width
 from scenelet.utils.console import print_message, quiet, shows_messages, spinner
 from scenelet.utils.locks import file_lock
@@ -111,8 +111,8 @@ def train(
             config = start.apply(config)
         settings = resolve_settings(out, config, resume, devices, rank, table.path)
         dataset = data if isinstance(data, Dataset) else _load_dataset(table, settings, out, resume)
-        frozen = _check_freeze(settings, start, dataset, bool(teachers))
-        network = _initial_network(settings, dataset, start, frozen)
+        check_freeze(settings, start, bool(teachers))
+        network = _initial_network(settings, dataset, start)
         loaded = load_teachers(out, teachers, settings, dataset) if teachers or resume else Teachers()
         if not rank.is_worker:
             until_done.enter_context(file_lock(out / ".lock", f"{out}: {BUSY}"))
@@ -122,8 +122,8 @@ def train(
         if resume and is_finished(out):
             print_message(f"{out}: its training is finished, so nothing is left to resume")
             return {} if rank.is_worker else read_metrics(out)
-        if frozen:
-            return _fit_last_layer(out, network, dataset)
+        if settings.transfer.freeze:
+            return _fit_last_layer(out, network, dataset, settings)
         module = _build_module(network, settings, dataset, loaded, rank)
         _print_plan(module, settings, dataset, loaded)
         best = settings.checkpoint == "validation"
@@ -163,22 +163,10 @@ def _load_dataset(table: ClipTable, config: RunConfig, out: Path, resume: bool) 
     return dataset
 
 
-def _check_freeze(config: RunConfig, source: Source | None, dataset: Dataset, has_teachers: bool) -> bool:
-    """Return whether only the last layer is fitted, and check that other settings allow it."""
-    if config.transfer.freeze is True and source is None:
-        raise UsageError("transfer.freeze is true, and there are no trained weights to freeze; name some with --from")
-    frozen = is_frozen(config, None if source is None else source.record, dataset.train.class_counts())
-    if frozen and has_teachers:
-        raise UsageError("a frozen network learns nothing from --teacher; leave it out, or set transfer.freeze=false")
-    if frozen and config.trainer.world_size > 1:
-        raise UsageError("the last layer of a frozen network is fitted on one device; set trainer.devices to 1")
-    return frozen
-
-
-def _initial_network(config: RunConfig, dataset: Dataset, source: Source | None, frozen: bool) -> StandardizedNetwork:
+def _initial_network(config: RunConfig, dataset: Dataset, source: Source | None) -> StandardizedNetwork:
     """Build the network and check that a model file can hold it, so that an error comes before the training."""
     if source is not None:
-        network = start_network(source, config, dataset, frozen)
+        network = start_network(source, config, dataset)
     else:
         mean, deviation = dataset.band_statistics()
         network = build_network(config, len(dataset.labels), torch.from_numpy(mean), torch.from_numpy(deviation))
@@ -239,10 +227,10 @@ def _print_plan(module: SceneModule, config: RunConfig, dataset: Dataset, teache
     print_message(f"{config.network.name}: {parameters:,} parameters, {epochs}{distilled}{devices}")
 
 
-def _fit_last_layer(out: Path, network: StandardizedNetwork, dataset: Dataset) -> dict[str, Any]:
+def _fit_last_layer(out: Path, network: StandardizedNetwork, dataset: Dataset, config: RunConfig) -> dict[str, Any]:
     started = time.perf_counter()
     with spinner("Fitting the last layer"):
-        l2 = fit_head(network, dataset)
+        l2 = fit_head(network, dataset, config)
     print_message(f"last layer fitted to {pluralize(len(dataset.train), 'clip')}, with an L2 penalty of {l2:g}")
     return _finish_run(out, network, dataset, [], time.perf_counter() - started)
 

@@ -45,7 +45,28 @@ def find_source(out: Path, source: str | os.PathLike[str] | None, resume: bool) 
     return found
 
 
-def start_network(source: Source, config: RunConfig, dataset: Dataset, frozen: bool) -> StandardizedNetwork:
+def check_freeze(config: RunConfig, source: Source | None, has_teachers: bool) -> None:
+    """Check that a run can fit its last layer only, if its settings say so.
+
+    Args:
+        config: settings of the run.
+        source: the weights that it starts from.
+        has_teachers: whether it is distilled.
+
+    Raises:
+        UsageError: other settings contradict that.
+    """
+    if not config.transfer.freeze:
+        return
+    if source is None:
+        raise UsageError("transfer.freeze is true, and there are no trained weights to freeze; name some with --from")
+    if has_teachers:
+        raise UsageError("a frozen network learns nothing from --teacher; leave it out, or set transfer.freeze=false")
+    if config.trainer.world_size > 1:
+        raise UsageError("the last layer of a frozen network is fitted on one device; set trainer.devices to 1")
+
+
+def start_network(source: Source, config: RunConfig, dataset: Dataset) -> StandardizedNetwork:
     """Build the network of a run with the weights of its source, and print what is reused.
 
     The last layer keeps the rows of the classes that both have. The others are drawn from the run's seed.
@@ -54,12 +75,12 @@ def start_network(source: Source, config: RunConfig, dataset: Dataset, frozen: b
         source: the weights.
         config: the settings of the run, see `Source.apply`.
         dataset: the data of the run.
-        frozen: whether only the last layer will be fitted.
 
     Raises:
         SceneletError: the weights do not fit the network that the source names.
-        UsageError: `frozen`, and the network does not end in a dense layer.
+        UsageError: the network is to be frozen, and does not end in a dense layer.
     """
+    frozen = config.transfer.freeze
     with spinner("Reading the trained weights"):
         trained = _source_network(source, config)
         if source.model is not None and not frozen:

@@ -22,7 +22,7 @@ from scenelet.export.fused.run_int8 import run_int8
 from scenelet.inference.classifier import Classifier
 from scenelet.model.ops import INPUT, OUTPUT, Linear
 from scenelet.model.scene_model import SceneModel
-from scenelet.training.compression.calibration import scale_logits
+from scenelet.model.temperature import scale_logits
 
 COMPILERS = ["gcc", "clang"]
 ARM = ("make", "arm-none-eabi-gcc", "qemu-system-arm")

@@ -65,7 +65,7 @@ def assert_equal(classifier: Classifier, path: Path, result: dict[str, Any], ato
 def test_dropped_file_shows_label(browser: Browser, site: Path, address: str, place: str) -> None:
     with opened(browser, address if place == "web host" else (site / "index.html").as_uri()) as page:
         drop(page, EXAMPLE)
-        expect(page.locator("#history .answer")).to_have_text(re.compile(r"^dog 9\d\.\d %$"))
+        expect(page.locator("#history .answer")).to_have_text(re.compile(r"^dog 100\.0 %$"))
         assert is_drawn(page, "#history canvas")
         expect(page.locator("footer")).to_contain_text("CC-BY 3.0")
         assert page.request.get(address).headers.get("cross-origin-opener-policy") is None

@@ -18,6 +18,8 @@ from scenelet.inference.calibration import apply_temperature, stored_calibration
 from scenelet.inference.classifier import Classifier
 from scenelet.model.encodings import to_int8
 from scenelet.model.file import decode_model, encode_model, read_model, stored_model
+from scenelet.model.sizes import sizes
+from scenelet.model.temperature import scale_logits
 from scenelet.nn.convert import to_scene_model
 from scenelet.nn.quantize import WeightFormat, round_network
 from scenelet.training.compression.calibration import (
@@ -25,7 +27,6 @@ from scenelet.training.compression.calibration import (
     CalibratedModel,
     calibrate,
     find_temperature,
-    scale_logits,
 )
 from scenelet.training.compression.compress import compress
 from scenelet.training.dataset import load_dataset
@@ -144,3 +145,8 @@ def test_stored_calibration_ignores_invalid_content(change: dict[str, Any]) -> N
     stored = {"temperature": 1.5, "subset": "test", "clips": 9, "before": effect, "after": effect}
     assert stored_calibration({"calibration": stored}) is not None
     assert stored_calibration({"calibration": stored | change}) is None
+
+
+def test_temperature_counts_for_no_size_but_the_files() -> None:
+    model = tiny_model()
+    assert sizes(scale_logits(model, 1.5), 1000) == sizes(model, 1000)

@@ -18,18 +18,18 @@ from scenelet.evaluation.metrics import classification_report
 from scenelet.inference.threshold import find_threshold
 from scenelet.model.file import encode_model, stored_model
 from scenelet.model.scene_model import SceneModel
+from scenelet.model.temperature import scale_logits
 from scenelet.nn.convert import to_scene_model
 from scenelet.nn.ensemble import keep_members
 from scenelet.nn.prune import Masks
 from scenelet.nn.standardize import StandardizedNetwork
-from scenelet.training.compression.calibration import calibrate, calibration_record, scale_logits
+from scenelet.training.compression.calibration import calibrate, calibration_record
 from scenelet.training.compression.finetune import prune_and_finetune
 from scenelet.training.compression.known_sounds import can_find_known_sounds, find_known_sounds, with_placeholder
 from scenelet.training.compression.members import choose_members
 from scenelet.training.compression.search import FormatTrial, choose_format, prune_until_fits, rounded
 from scenelet.training.dataset import Dataset
 from scenelet.training.probabilities import clip_probabilities
-from scenelet.training.source import run_is_frozen
 from scenelet.utils.console import spinner
 
 RESULT_KEYS = ("clips", "accuracy", "macro_accuracy", "log_loss")  # of each subset, that a model file holds
@@ -160,7 +160,7 @@ def _provenance(record: RunRecord, dataset: Dataset, masks: Masks, settings: Pru
         "teacher": config.distillation.model_dump() | {"teachers": teachers} if teachers else None,
         **_source(record),
         "seed": config.seed,
-        "epochs": 0 if run_is_frozen(record) else config.schedule.epochs,
+        "epochs": 0 if record.config.transfer.freeze else config.schedule.epochs,
         "schedule": config.schedule.model_dump(),
         "sparsity": 1 - float(sum(mask.sum() for mask in masks.values()) / weights) if weights else 0.0,
         "fine_tuning_epochs": settings.epochs,
@@ -188,7 +188,7 @@ def _source(record: RunRecord) -> dict[str, Any]:
     if record.source is None:
         return {}
     source = record.source.model_dump(mode="json", include={"sha256", "labels"})
-    return {"source": {"name": record.source.name, "frozen": run_is_frozen(record)} | source}
+    return {"source": {"name": record.source.name, "frozen": record.config.transfer.freeze} | source}
 
 
 def _own_split_hash(dataset: Dataset) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,8 @@ from scipy.optimize import minimize_scalar
 from scenelet.evaluation.metrics import clip_losses, log_loss, reliability
 from scenelet.inference.calibration import apply_temperature
 from scenelet.inference.classifier import Classifier
-from scenelet.model.ops import ScaleShift
 from scenelet.model.scene_model import SceneModel
+from scenelet.model.temperature import scale_logits
 from scenelet.training.dataset import Dataset
 from scenelet.training.measure import file_windows
 from scenelet.training.probabilities import mean_over_windows
@@ -25,7 +25,6 @@ PRIOR_DEVIATION = 0.25
 A few clips without a mistake would ask for certainty: the lowest loss is at the lowest temperature. On ESC-10, the
 temperature that minimizes the loss of 10 clips raises the loss of others by 0.11, to 0.29. With this deviation, no
 number of clips from 5 to 40 raises it on average (`benchmarks/quality/calibration.py`)."""
-CALIBRATED = "calibrated"  # name of the logits after their division
 
 
 def find_temperature(targets: NDArray[np.int64], windows: NDArray[np.float32], count: NDArray[np.int64]) -> float:
@@ -51,26 +50,6 @@ def find_temperature(targets: NDArray[np.int64], windows: NDArray[np.float32], c
 
     bounds = (math.log(MIN_TEMPERATURE), math.log(MAX_TEMPERATURE))
     return math.exp(minimize_scalar(objective, bounds=bounds, method="bounded").x)
-
-
-def scale_logits(model: SceneModel, temperature: float) -> SceneModel:
-    """Return the model with logits that are divided by a temperature.
-
-    A `ScaleShift` before the softmax divides them, so that the stored weights, which may be integers, stay as they are.
-    """
-    *nodes, softmax = model.nodes
-    names = {"scale": f"{CALIBRATED}.scale", "shift": f"{CALIBRATED}.shift"}
-    scaling = ScaleShift(input=softmax.reads[0], output=CALIBRATED, **names)
-    values = {
-        names["scale"]: np.full((1, 1), 1 / temperature, np.float32),
-        names["shift"]: np.zeros((1, 1), np.float32),
-    }
-    return replace(
-        model,
-        nodes=(*nodes, scaling, softmax.model_copy(update={"input": CALIBRATED})),
-        arrays=model.arrays | values,
-        encodings=model.encodings | dict.fromkeys(values, "fp32"),
-    )
 
 
 @dataclass(frozen=True)

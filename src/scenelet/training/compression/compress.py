@@ -20,7 +20,6 @@ from scenelet.training.compression.settings import compress_settings, read_chang
 from scenelet.training.dataset import Dataset, load_dataset
 from scenelet.training.network import load_network
 from scenelet.training.preflight import check_compress_arguments, load_recorded_table
-from scenelet.training.source import run_is_frozen
 from scenelet.utils.console import print_message, print_warning, progress_only
 from scenelet.utils.files import make_folder, replace_file
 from scenelet.utils.text import pluralize
@@ -76,7 +75,7 @@ def compress(
     changes = read_changes(settings, sparsity=sparsity, max_bytes=max_bytes, dtype=dtype, ramp=ramp)
     check_compress_arguments(run, out)
     record = read_record(run)
-    config = compress_settings(record.config, changes, run_is_frozen(record))
+    config = compress_settings(record.config, changes, record.config.transfer.freeze)
     make_folder(out.parent)
     network = load_network(run, record)
     dataset = data

@@ -93,7 +93,7 @@ def lowest_similarity(reached: ArrayLike) -> float:
     (0.9123, 0.9123)
     """
     rising = np.sort(np.asarray(reached, np.float64))
-    return math.floor(1e4 * rising[math.floor(len(rising) * (1 - KEPT))]) / 1e4
+    return math.floor(1e4 * float(rising[math.floor(len(rising) * (1 - KEPT))])) / 1e4
 
 
 def with_placeholder(model: SceneModel) -> SceneModel:
