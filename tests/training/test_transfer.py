@@ -152,6 +152,17 @@ def test_start_keeps_the_logits_of_shared_classes(
         assert f"from {source.name}: all layers but the last; 2 of 3 classes kept" in capsys.readouterr().err
 
 
+def test_frozen_run_gives_the_statistics_of_its_source(
+    three_labels: Path, config: RunConfig, source_file: Path, frozen_run: Path
+) -> None:
+    """A model file has no statistics, and neither has a run whose layers are those of one."""
+    dataset = load_dataset(load_table(three_labels), config)
+    states = [start_network(read_source(source), config, dataset).state_dict() for source in (source_file, frozen_run)]
+    for name, values in states[0].items():
+        if not name.startswith(LAST):
+            torch.testing.assert_close(states[1][name], values)
+
+
 def test_same_number_of_other_classes_keeps_rows_by_their_labels(
     tone_set: Path, config: RunConfig, source_run: Path, tmp_path: Path
 ) -> None:

@@ -83,7 +83,7 @@ def start_network(source: Source, config: RunConfig, dataset: Dataset) -> Standa
     frozen = config.transfer.freeze
     with spinner("Reading the trained weights"):
         trained = _source_network(source, config)
-        if source.model is not None and not frozen:
+        if not frozen and not _has_statistics(source):
             features = dataset.train.features
             rows = features.rows()
             chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), MAX_STATISTICS_WINDOWS)).astype(int)]
@@ -110,6 +110,11 @@ def start_network(source: Source, config: RunConfig, dataset: Dataset) -> Standa
             " clips; the accuracy is too high then"
         )
     return network
+
+
+def _has_statistics(source: Source) -> bool:
+    """Return False if the norms lack the statistics of a training, as in a model file and in a run frozen from one."""
+    return source.model is None and not read_record(Path(source.record.path)).config.transfer.freeze
 
 
 def _source_network(source: Source, config: RunConfig) -> StandardizedNetwork:
