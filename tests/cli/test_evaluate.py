@@ -141,7 +141,7 @@ def test_evaluate_counts_false_alarms_and_stores_thresholds(
     code, out, err = command("evaluate", model, places, *options)
     assert code == 0
     assert "1 recording of background, 0.00 h: " in out
-    assert "too few for a target of 2.5 false alarms per hour" in err
+    assert "too few for a target of 2.5 per hour" in err
     assert f"written: the thresholds of the labels, into {model}" in err
     report = json.loads((tmp_path / "report" / "report.json").read_text())["false_alarms"]
     stored = read_model(model)

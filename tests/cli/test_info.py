@@ -111,7 +111,7 @@ def test_info_states_the_thresholds_of_labels(tmp_path: Path, capsys: pytest.Cap
     write_model(changed(tiny_model(), results={"label_thresholds": stored}), path)
     info(str(path))
     words = " ".join(capsys.readouterr().out.split())
-    assert "at most 1 false alarms per hour of each label, in 2.0 hours of background" in words
+    assert "2 h of background had at most 1 false alarm per hour, of all labels together" in words
     assert "indoor 90.0 %, outdoor 50.0 %, transportation never sure" in words
 
 

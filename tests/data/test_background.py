@@ -75,11 +75,12 @@ def test_recordings_in_one_subfolder_are_groups_of_their_own(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("names", "value", "labels", "message"),
     [
+        ([], " ", ("rain", "sea"), "data.background is empty; give"),
         ([], "rian", ("rain", "sea"), r"'rian', which is neither a class of \. nor a folder; did you mean 'rain'\?"),
         (["notes.txt"], "", ("rain", "sea"), "holds no recordings; give a folder that does"),
         (["a.wav"], "", ("rain", "Background"), "look alike"),
     ],
-    ids=["unknown", "empty folder", "alike label"],
+    ids=["empty", "unknown", "empty folder", "alike label"],
 )
 def test_a_wrong_background_is_one_sentence(
     tmp_path: Path, names: list[str], value: str, labels: tuple[str, ...], message: str

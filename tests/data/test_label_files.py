@@ -239,6 +239,26 @@ def test_read_label_file_round_trip_of_raven(tmp_path: Path, labels: list[tuple[
     assert [(row.values["start"], row.values["end"], row.values["label"]) for row in found] == rows
 
 
+@pytest.mark.parametrize("content", ["0\t1\tcafé\n".encode("latin-1"), b"0 1 owl\n", "0\t1\towl\n".encode("utf-16")])
+def test_load_table_names_label_files_that_it_cannot_read(
+    folder: Callable[..., Path], capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    root = folder("a.wav", "b.wav", **{"b.txt": "0\t1\towl\n1\t2\tfox\n", "notes.txt": "windy"})
+    (root / "a.txt").write_bytes(content)
+    load_table(root)
+    assert "note: 1 text file named like a recording not read (a.txt);" in capsys.readouterr().err
+    (root / "b.txt").write_text("")
+    with pytest.raises(DataError, match=r"1 text file named like a recording not read \(a\.txt\)"):
+        load_table(root)
+
+
+def test_load_table_asks_for_the_folder_of_a_label_file(folder: Callable[..., Path]) -> None:
+    root = folder("sound/a.wav", **{"labels/a.txt": "0\t1\towl\n1\t2\tfox\n"})
+    with pytest.raises(MissingAudioError, match=r"looked in .*; give --audio-dir, or delete their rows"):
+        load_table(root / "labels")
+    assert len(load_table(root / "labels", root / "sound").clips) == 2
+
+
 @pytest.mark.parametrize(
     ("names", "texts", "clips"),
     [

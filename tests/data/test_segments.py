@@ -69,6 +69,15 @@ def test_load_table_times_of_day_are_noted(write: Callable[..., Path], capsys: p
     assert "the times in start_time are not numbers of seconds and not used" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("columns", ["start_ms,end_ms", "onset_(ms),offset_(ms)", "start_sample,end_sample"])
+def test_load_table_times_in_other_units_are_noted(
+    write: Callable[..., Path], capsys: pytest.CaptureFixture[str], columns: str
+) -> None:
+    load_table(write(f"filename,label,{columns}\na.wav,x,100,1500\nb.wav,y,200,900\n"))
+    expected = f"the times in {columns.replace(',', ' and ')} are not numbers of seconds and not used"
+    assert expected in capsys.readouterr().err
+
+
 def test_load_table_tables_of_a_split_keep_parts(write: Callable[..., Path]) -> None:
     root = write("filename,label,start,end\na.wav,x,0,0.5\na.wav,y,1,2\n", "train.csv").parent
     write("filename,label,start,end\nb.wav,x,0.25,0.5\nb.wav,y,0.5,0.75\n", "test.csv")

@@ -64,7 +64,7 @@ def test_report_warns_of_too_few_hours(hours: float, is_short: bool) -> None:
     warning = report_of(target=1.0, hours=hours)["warning"]
     assert (warning is not None) == is_short
     if is_short:
-        assert "2.9 h of background are too few for a target of 1 false alarms per hour" in warning
+        assert "2.9 h of background are too few for a target of 1 per hour" in warning
         assert "record 3 h or more" in warning
 
 
@@ -110,3 +110,20 @@ def test_built_in_models_are_not_changed(tmp_path: Path) -> None:
             check_storable(name)
     (tmp_path / "m.scn").write_bytes(b"")
     assert check_storable(str(tmp_path / "m.scn")) == tmp_path / "m.scn"
+
+
+def test_read_only_models_are_not_changed(tmp_path: Path) -> None:
+    path = tmp_path / "m.scn"
+    path.write_bytes(b"")
+    path.chmod(0o444)
+    with pytest.raises(UsageError, match=r"m\.scn is read-only; make it writable"):
+        check_storable(str(path))
+
+
+def test_a_link_to_a_model_stays_a_link(tmp_path: Path) -> None:
+    path, link = tmp_path / "m.scn", tmp_path / "current.scn"
+    write_model(tiny_model(), path)
+    link.symlink_to(path.name)
+    store_thresholds(link, whole_report(path, target=0.3))
+    assert link.is_symlink()
+    assert "label_thresholds" in read_model(path).results

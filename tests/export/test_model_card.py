@@ -209,6 +209,17 @@ def test_model_card_escapes_every_text_of_a_model(where: str, text: str, escaped
     assert len(lines) == len(model_card(model, "my model", 4321).split("\n"))
 
 
+def test_model_card_states_the_calibration() -> None:
+    before, after = {"log_loss": 0.3, "ece": 0.1}, {"log_loss": 0.2, "ece": 0.05}
+    stored = {"temperature": 1.5, "subset": "test", "clips": 1200, "before": before, "after": after}
+    for background in (None, "indoor"):
+        model = changed(tiny_model(), background=background)
+        assert "were not calibrated" in "\n".join(lines_of(model))
+        card = "\n".join(lines_of(changed(model, results={"calibration": stored})))
+        assert "were calibrated on 1,200 clips of the test split, by a temperature of 1.50." in card
+        assert "not calibrated" not in card
+
+
 def test_model_card_states_the_threshold() -> None:
     threshold = {"subset": "test", "probability": 0.7769, "accuracy": 0.958, "coverage": 0.9, "clips": 1200}
     lines = part(lines_of(changed(tiny_model(), results={"threshold": threshold})), "## Limits")
@@ -221,8 +232,8 @@ def test_model_card_states_the_thresholds_of_labels() -> None:
     lines = part(lines_of(changed(tiny_model(), results={"label_thresholds": stored})), "## Limits")
     limits = "indoor 90.0 %, outdoor 50.0 %, transportation never sure"
     assert lines[-1] == (
-        f"Each label has a threshold of its own: {limits}. With these, 2.0 hours of background had at most 1 false"
-        " alarms per hour of each label."
+        f"Each label has a threshold of its own: {limits}. With these, 2 h of background had at most 1 false"
+        " alarm per hour, of all labels together."
     )
 
 

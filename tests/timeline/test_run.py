@@ -135,7 +135,8 @@ def test_wrong_settings_are_refused_before_the_folder_is_made(
     model: str, recordings: list[Path], tmp_path: Path
 ) -> None:
     wrong: tuple[dict[str, Any], ...] = ({"hop_seconds": 3}, {"threshold": 2}, {"margin": -1}, {"smooth_seconds": -1})
-    for options in wrong:
+    not_a_number = ({name: float("nan")} for name in ("hop_seconds", "threshold", "margin", "smooth_seconds"))
+    for options in (*wrong, *not_a_number):
         with pytest.raises(UsageError):
             make_timeline(model, recordings, tmp_path / "out", **options)
     (tmp_path / "photos").mkdir()

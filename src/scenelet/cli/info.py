@@ -156,8 +156,7 @@ def _results(results: dict[str, Any], labels: list[str]) -> dict[str, str]:
     if (found := stored_label_thresholds(results, labels)) is not None:
         limits = ("never sure" if p > 1 else f"{100 * p:.1f} %" for p in found.probabilities)
         by_label = ", ".join(f"{label} {limit}" for label, limit in zip(labels, limits, strict=True))
-        target = f"{found.false_alarms_per_hour:g} false alarms per hour of each label, in {found.hours:.1f} hours"
-        unsure.append(f"by label, for at most {target} of background: {by_label}")
+        unsure.append(f"by label: {by_label}; with these, {found.effect}")
     if (calibration := stored_calibration(results)) is not None:
         (loss, loss_after), (ece, ece_after) = calibration.log_loss, calibration.ece
         facts["calibration"] = (

@@ -45,6 +45,8 @@ def add_background(table: ClipTable, config: DataConfig) -> ClipTable:
     if value == DEFAULT:  # a folder of this name in the current folder may be anything; ./background means it
         return table
     folder = Path(config.background).expanduser()
+    if not value:
+        raise UsageError("data.background is empty; give the name of a class, or the path of a folder of recordings")
     if not folder.is_dir():
         raise UsageError(
             f"data.background is {config.background!r}, which is neither a class of {table.root} nor a folder"

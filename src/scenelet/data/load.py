@@ -10,7 +10,7 @@ from scenelet.audio.formats import ARCHIVES, EXTENSIONS, UNREADABLE_EXTENSIONS
 from scenelet.data.class_folders import HELP, describe_contents, load_class_folders
 from scenelet.data.clips import Clip, ClipTable, MultiLabel, subsets_of_names
 from scenelet.data.labels import check_alike_labels
-from scenelet.data.tables import OTHER_TABLES, find_tables, list_entries, load_clip_rows
+from scenelet.data.tables import OTHER_TABLES, find_tables, list_entries, load_clip_rows, unread_label_files
 from scenelet.data.tau import is_tau_root, load_tau
 from scenelet.errors import DataError, UsageError, escape_unprintable
 from scenelet.utils.console import print_message
@@ -116,6 +116,8 @@ def _load_tables(path: Path, audio_dir: Path | None, require_audio: bool, multi_
     else:
         subsets = _subsets_of_tables(path, tables)
         if not subsets:
+            if not any(entry.is_dir() for entry in list_entries(path)) and (unread := _unread(path, audio_dir)):
+                raise DataError(f"{path}: {unread}")
             return None
         parts = {each: load_clip_rows(each, audio_dir, require_audio, multi_label) for each in subsets}
         table = _join(path, parts, subsets)
@@ -126,7 +128,20 @@ def _load_tables(path: Path, audio_dir: Path | None, require_audio: bool, multi_
         count = f"{pluralize(len(unlisted), 'recording')} in {path}"
         note = f"{count} not used, since the table does not list them ({first_few(unlisted)})"
         table = replace(table, notes=(*table.notes, note))
+    if unread := _unread(path, audio_dir):
+        table = replace(table, notes=(*table.notes, unread))
     return table
+
+
+def _unread(folder: Path, audio_dir: Path | None) -> str:
+    """Describe the text files that seem to be label files and cannot be read; return an empty text without any."""
+    if not (names := unread_label_files(folder, audio_dir)):
+        return ""
+    count = pluralize(len(names), "text file")
+    return (
+        f"{count} named like a recording not read ({first_few(names)}); to use the labels, write lines of start, end"
+        " and label, in seconds and with tabs between, in UTF-8"
+    )
 
 
 def _subsets_of_tables(root: Path, tables: Sequence[Path]) -> dict[Path, str | None]:

@@ -50,7 +50,9 @@ def locate(
     if missing:
         first = PurePosixPath(missing[0])
         siblings = itertools.chain(*(names for folder in folders for names in listing(folder / first.parent).values()))
-        stems = {name: os.path.splitext(name)[0].casefold() for name in siblings if name != first.name}
+        stems = {
+            name: os.path.splitext(name)[0].casefold() for name in siblings if name not in (first.name, table.name)
+        }
         alike = sorted(name for name, stem in stems.items() if stem == first.stem.casefold())
         hint = f"there is {alike[0]}: correct the names" if alike else "give --audio-dir, or delete their rows"
         error = MissingAudioError(

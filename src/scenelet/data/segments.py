@@ -24,6 +24,10 @@ END_COLUMNS = (
     *("end", "end_time", "end_seconds", "end_s", "end_sec", "end_(s)", "stop", "stop_time", "end_time_(s)"),
     *("offset", "offset_s", "offset_end", "t_end", "tmax"),
 )
+OTHER_TIMES = re.compile(
+    r"(start|begin|onset|end|stop|offset)_?(time)?_?\(?(ms|msec|milliseconds|samples?|frames?|min|minutes)\)?"
+)
+"""Names of columns of times that are not in seconds."""
 MAX_DIFFERENCE_SECONDS = 0.1
 """Maximum difference between a time and the start or end of the recording, for rounded times."""
 MAX_OVERLAP_SECONDS = 0.05
@@ -73,9 +77,10 @@ def read_spans(
     columns = [next((name for name in known if name in rows[0].values), "") for known in (START_COLUMNS, END_COLUMNS)]
     texts = [[row.values.get(column, "") for column in columns] for row in rows]
     if not any(seconds_of(text) is not None for pair in texts for text in pair):
-        unread = " and ".join(column for column in columns if column)
+        others = [column for column in rows[0].values if OTHER_TIMES.fullmatch(column)]
+        unread = " and ".join(others or [column for column in columns if column])
         note = f"{path.name}: the times in {unread} are not numbers of seconds and not used"
-        return [None] * len(rows), note if any(text for pair in texts for text in pair) else ""
+        return [None] * len(rows), note if others or any(text for pair in texts for text in pair) else ""
     lengths = {name: _length(recordings.get(name)) for name in dict.fromkeys(names)}
     found = []
     for row, name, pair in zip(rows, names, texts, strict=True):

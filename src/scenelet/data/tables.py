@@ -112,6 +112,14 @@ def _labels_recordings(path: Path) -> bool:
         return False  # other text
 
 
+def unread_label_files(folder: Path, audio_dir: Path | None) -> list[str]:
+    """List the text files of a folder that have the name of a recording and text, but no labels that can be read."""
+    names = [path.name for path in list_entries(audio_dir or folder)]
+    recordings = {name.rpartition(".")[0] for name in names if name.lower().endswith(AUDIO_EXTENSIONS)}
+    texts = [path for path in list_entries(folder) if is_text(path) and path.stem in recordings and path.is_file()]
+    return [path.name for path in texts if path.read_bytes().strip() and not _labels_recordings(path)]
+
+
 def table_fault(path: Path) -> str | None:
     """Return why a file is no table of clips, with the fix; None if it is one. Raises DataError if it is no table."""
     if program_of(path) is not None:

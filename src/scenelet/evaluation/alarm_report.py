@@ -2,6 +2,8 @@
 
 import hashlib
 import math
+import os
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -87,8 +89,8 @@ def _warning(hours: float, target_per_hour: float) -> str | None:
     if hours >= needed:
         return None
     return (
-        f"{hours:.2g} h of background are too few for a target of {target_per_hour:g} false alarms per hour: even none"
-        f" would not show it; record {math.ceil(10 * needed) / 10:g} h or more"
+        f"{hours:.2g} h of background are too few for a target of {target_per_hour:g} per hour: not even a recording"
+        f" without false alarms would show it; record {math.ceil(10 * needed) / 10:g} h or more"
     )
 
 
@@ -151,11 +153,13 @@ def check_storable(model: str) -> Path:
     """Return the path of the model file that `--store` writes to.
 
     Raises:
-        UsageError: it is a built-in model.
+        UsageError: it is a built-in model, or its owner made it read-only.
     """
     path = model_path(model)
     if card(path) is not None:
         raise UsageError(f"--store: {model} is a built-in model; copy {path} to a file of yours, and give that file")
+    if path.is_file() and not path.stat().st_mode & stat.S_IWUSR:  # a rename would replace it all the same
+        raise UsageError(f"--store: {path} is read-only; make it writable, or copy it and give the copy")
     return path
 
 
@@ -179,4 +183,4 @@ def store_thresholds(path: Path, report: Mapping[str, Any]) -> None:
         "hours": alarms["hours"],
     }
     results = decode_model(file, str(path)).results | {"label_thresholds": stored}
-    replace_file(path, replace_results(file, results))
+    replace_file(Path(os.path.realpath(path)), replace_results(file, results))  # a link stays a link

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from scenelet import __version__
+from scenelet.inference.calibration import stored_calibration
 from scenelet.inference.threshold import stored_label_thresholds, stored_threshold
 from scenelet.model.costs import macs, peak_activation_bytes
 from scenelet.model.scene_model import SceneModel
@@ -33,12 +34,11 @@ PROVENANCE_ENTRIES = {
 }
 """Mapping from an entry of the provenance to its name on a card."""
 LIMITS = """The model assigns one of its {count} labels to any sound, so it mistakes other kinds of sound for these.
-Its probabilities were not calibrated on data outside its training set. Recordings from other places, devices or times
-than those of its test clips can be harder."""
+{calibration} Recordings from other places, devices or times than those of its test clips can be harder."""
 
 BACKGROUND_LIMITS = """The model assigns one of its {count} labels to any sound. Sounds unlike its training recordings,
-background included, may still be mistaken for one of its classes. Its probabilities were not calibrated on data outside
-its training set. Recordings from other places, devices or times than those of its test clips can be harder."""
+background included, may still be mistaken for one of its classes.
+{calibration} Recordings from other places, devices or times than those of its test clips can be harder."""
 
 
 def model_card(model: SceneModel, name: str, disk_bytes: int) -> str:
@@ -84,7 +84,9 @@ def model_card(model: SceneModel, name: str, disk_bytes: int) -> str:
         "",
         "## Limits",
         "",
-        (LIMITS if model.background is None else BACKGROUND_LIMITS).format(count=len(model.labels)),
+        (LIMITS if model.background is None else BACKGROUND_LIMITS).format(
+            count=len(model.labels), calibration=_calibration(model)
+        ),
         *_thresholds(model),
         "",
         "## License of the data",
@@ -137,6 +139,14 @@ def _size(model: SceneModel, disk_bytes: int) -> list[str]:
     ]
 
 
+def _calibration(model: SceneModel) -> str:
+    """Put into words on which clips the probabilities were calibrated, if on any."""
+    if (stored := stored_calibration(model.results)) is None:
+        return "Its probabilities were not calibrated on data outside its training set."
+    clips = f"{stored.clips:,} clips of the {markdown_text(stored.subset)} split"
+    return f"Its probabilities were calibrated on {clips}, by a temperature of {stored.temperature:.2f}."
+
+
 def _thresholds(model: SceneModel) -> list[str]:
     """Return lines on the general threshold, those of the labels, and the similarity, if the file has valid ones."""
     lines = []
@@ -148,10 +158,7 @@ def _thresholds(model: SceneModel) -> list[str]:
     if (stored := stored_label_thresholds(model.results, model.labels)) is not None:
         limits = ("never sure" if p > 1 else f"{100 * p:.1f} %" for p in stored.probabilities)
         by_label = ", ".join(f"{markdown_text(label)} {p}" for label, p in zip(model.labels, limits, strict=True))
-        lines.append(
-            f"Each label has a threshold of its own: {by_label}. With these, {stored.hours:.1f} hours of background had"
-            f" at most {stored.false_alarms_per_hour:g} false alarms per hour of each label."
-        )
+        lines.append(f"Each label has a threshold of its own: {by_label}. With these, {stored.effect}.")
     if model.known is not None:
         lines.append(
             f"A sound with a similarity below {model.known.min_similarity:.4f} to all classes counts as unsure too."

@@ -68,13 +68,22 @@ class LabelThresholds:
 
     Attributes:
         probabilities: (classes,) the minimum probabilities; `math.inf` for a label that is never sure.
-        false_alarms_per_hour: the rate that each label should keep on the background recordings.
+        false_alarms_per_hour: the rate that all labels together should keep on the background recordings.
         hours: duration of these recordings.
+
+    >>> LabelThresholds((0.8, 0.6), false_alarms_per_hour=1.0, hours=3.25).effect
+    '3.2 h of background had at most 1 false alarm per hour, of all labels together'
     """
 
     probabilities: tuple[float, ...]
     false_alarms_per_hour: float
     hours: float
+
+    @property
+    def effect(self) -> str:
+        """What the thresholds achieved, in words."""
+        alarms = f"{self.false_alarms_per_hour:g} false alarm{'' if self.false_alarms_per_hour == 1 else 's'}"
+        return f"{self.hours:.2g} h of background had at most {alarms} per hour, of all labels together"
 
 
 def stored_label_thresholds(results: Mapping[str, Any], labels: Sequence[str]) -> LabelThresholds | None:

@@ -83,6 +83,8 @@ def make_timeline(
     recordings = list({os.path.abspath(path): path for path in recordings}.values())
     data = read_bytes(model_path(model))
     classifier = Classifier(decode_model(data, model), runtime=runtime, callers=cpu_count())
+    Stream(classifier, classifier.model.features.sample_rate, hop_seconds)  # checks the settings before the work
+    make_smoother(classifier, threshold, smooth_seconds, margin)
     settings = TimelineSettings(
         model=hashlib.sha256(data).hexdigest(),
         hop_seconds=hop_seconds,
@@ -91,8 +93,6 @@ def make_timeline(
         threshold=threshold,
         runtime=runtime,
     )
-    Stream(classifier, classifier.model.features.sample_rate, hop_seconds)  # checks the settings before the work
-    make_smoother(classifier, threshold, smooth_seconds, margin)
     check_folder(out, settings)
     make_folder(out)
     with file_lock(out / ".lock", f"{out}: another timeline is being written to it; wait until it ends"):
