@@ -2,7 +2,8 @@
 
     scenelet evaluate MODEL DATA --out report
     scenelet export esc10 --to web --out site
-    python tools/screenshots.py report --site site --out docs/pages
+    scenelet timeline MODEL RECORDINGS --out timeline
+    python tools/screenshots.py report --site site --timeline timeline --out docs/pages
 
 The live page is that of the built-in model, with the recording that comes along: dropped, and as a microphone. Needs
 playwright and a Chromium. Each picture is the top of a page, in a palette of 256 colors.
@@ -37,6 +38,8 @@ SHOTS = (
     ("live-phone-dark", "live", 375, 1250, "dark"),
     ("web-desktop-light", "web", 1280, 980, "light"),
     ("web-phone-dark", "web", 390, 1250, "dark"),
+    ("timeline-desktop-light", "timeline", 1280, 1150, "light"),
+    ("timeline-phone-dark", "timeline", 390, 1400, "dark"),
 )
 """Name, page, width and height in px, and colors."""
 COLORS = 256
@@ -49,6 +52,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("report", type=Path, help="folder that scenelet evaluate wrote")
     parser.add_argument("--site", type=Path, required=True, help="folder that scenelet export --to web wrote")
+    parser.add_argument("--timeline", type=Path, required=True, help="folder that scenelet timeline wrote")
+    parser.add_argument("--only", metavar="PAGE", help="take the pictures of one page, e.g. timeline")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     make_folder(options.out)
@@ -64,9 +69,13 @@ def main() -> None:
             args=["--no-sandbox", "--disable-gpu", *MICROPHONE, f"--use-file-for-fake-audio-capture={heard}"],
         )
         for name, page, width, height, colors in SHOTS:
+            if options.only not in (None, page):
+                continue
             with tab(browser, width, height, colors) as opened:
                 if page in ("live", "web"):
                     show_live(opened, address if page == "live" else web_page, recording)
+                elif page == "timeline":
+                    show_event(opened, options.timeline / "timeline.html")
                 else:
                     opened.goto((options.report / page).resolve().as_uri())
                     opened.wait_for_load_state("networkidle")
@@ -108,6 +117,14 @@ def show_live(page: Page, address: str, recording: Path) -> None:
     page.locator("#history summary").click()
     page.locator("#live").click()
     expect(page.locator("#now-time")).to_have_text("8 s", timeout=LONG)
+
+
+def show_event(page: Page, timeline: Path) -> None:
+    """Show the first event of a timeline that has a spectrogram, under its row of the picture."""
+    page.goto(timeline.resolve().as_uri())
+    page.evaluate("choose(DATA.events.findIndex((event) => event.picture), false)")
+    page.locator("#event canvas").wait_for()
+    page.evaluate("scrollTo(0, 0)")
 
 
 def reduce_colors(png: bytes) -> bytes:

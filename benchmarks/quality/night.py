@@ -22,6 +22,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,13 +30,14 @@ import numpy as np
 import soundfile
 import soxr
 from numpy.typing import NDArray
-from scipy.stats import chi2
 
 from scenelet.audio.io import read
 from scenelet.audio.windows import sound_span
 from scenelet.data.clips import Clip
 from scenelet.data.load import load_table
 from scenelet.errors import DataError, SceneletError
+from scenelet.evaluation.bootstrap import interval_text
+from scenelet.evaluation.false_alarms import poisson_interval
 from scenelet.utils.console import track
 
 RATE = 44100
@@ -162,12 +164,6 @@ def count_events(truth: Sequence[Truth], events: Sequence[Truth]) -> Counts:
     return Counts(found, len(truth) - found - missed, missed, false_alarms)
 
 
-def rate_interval(count: int, hours: float) -> tuple[float, float]:
-    """Return the exact 95 % interval of the rate per hour of a Poisson process."""
-    low = float(chi2.ppf(0.025, 2 * count)) / 2 if count else 0.0
-    return low / hours, float(chi2.ppf(0.975, 2 * count + 2)) / 2 / hours
-
-
 def run_timeline(model: str, recordings: Path, out: Path) -> tuple[float, float]:
     """Run the command; return its seconds and its maximum memory in MB."""
     command = [sys.executable, "-m", "scenelet", "timeline", model, str(recordings), "--out", str(out), "--quiet"]
@@ -207,8 +203,7 @@ def main() -> None:
             seconds, memory = run_timeline(model, recordings, out)
             events = read_events(out / "segments.csv", ("file", "start_seconds", "end_seconds", "label"))
             counts = count_events(truth, events)
-            low, high = rate_interval(counts.false_alarms, hours)
-            rate = f"{counts.false_alarms / hours:.2f} [{low:.2f}, {high:.2f}]"
+            rate = interval_text(asdict(poisson_interval(counts.false_alarms, hours)), 2)
             cells = f"{len(truth)} | {counts.found} | {counts.wrong} | {counts.missed} | {rate}"
             print(f"| {Path(model).stem} | {cells} | {seconds / hours:.1f} | {memory:.0f} |", flush=True)
     except SceneletError as error:

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import soundfile
-from scipy.stats import poisson
 
 from benchmarks.quality.night import (
     COLLAR_SECONDS,
@@ -15,7 +14,6 @@ from benchmarks.quality.night import (
     count_events,
     draw_times,
     make_night,
-    rate_interval,
     read_events,
 )
 from scenelet.data.clips import Clip
@@ -48,14 +46,6 @@ def test_times_keep_their_gap() -> None:
     assert np.diff([0, *times, 3600]).min() >= GAP_SECONDS - 1e-6
     with pytest.raises(DataError, match="give more --hours"):
         draw_times(60, 3600.0, np.random.default_rng(0))
-
-
-@pytest.mark.parametrize("count", [0, 1, 7])
-def test_the_interval_of_a_rate_is_exact(count: int) -> None:
-    """At either limit, the counted or a more extreme number has a probability of 2.5 %."""
-    low, high = rate_interval(count, hours=2.0)
-    assert poisson.cdf(count, 2 * high) == pytest.approx(0.025)
-    assert low == 0 if count == 0 else poisson.sf(count - 1, 2 * low) == pytest.approx(0.025)
 
 
 def test_a_night_is_written_with_its_truth(tmp_path, monkeypatch) -> None:
