@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from scenelet.config import SplitConfig
 from scenelet.data.clips import Clip
 from scenelet.data.load import load_table
 from scenelet.data.segments import find_conflicts, seconds_of
+from scenelet.data.splits import make_split
 from scenelet.errors import DataError
 
 Facts = list[tuple[str, str, float | None, float | None, str]]
@@ -67,6 +69,15 @@ def test_load_table_decimal_comma_is_read(write: Callable[..., Path]) -> None:
 def test_load_table_times_of_day_are_noted(write: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
     load_table(write("filename,label,start_time\na.wav,x,06:00\nb.wav,y,07:30\n"))
     assert "the times in start_time are not numbers of seconds and not used" in capsys.readouterr().err
+
+
+def test_make_split_of_one_recording_names_the_way_out(write: Callable[..., Path]) -> None:
+    rows = [f"a.wav,{'xy'[k % 2]},{k / 2},{k / 2 + 0.5}" for k in range(4)]
+    table = load_table(write("filename,label,start,end\n" + "\n".join(rows) + "\n"))
+    with pytest.raises(DataError, match="of one group .* made elsewhere, give the parts groups in a table, or leave"):
+        make_split(table, SplitConfig())
+    groups = load_table(write("filename,label,start,end,group\n" + "".join(f"{r},g{k}\n" for k, r in enumerate(rows))))
+    assert len(make_split(groups, SplitConfig()).train) == 2
 
 
 @pytest.mark.parametrize("columns", ["start_ms,end_ms", "onset_(ms),offset_(ms)", "start_sample,end_sample"])

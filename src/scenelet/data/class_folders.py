@@ -34,8 +34,8 @@ KINDS = {
 }
 """Kinds of folders above those of the classes."""
 HELP = (
-    "give a folder with one subfolder per class, a CSV/TSV with the columns filename and label, label files of Audacity or"
-    " Raven, or a TAU data set"
+    "give a folder with one subfolder per class, a CSV/TSV with the columns filename and label, label files of"
+    " Audacity or Raven, or a TAU data set"
 )
 LABEL_WORDS = {
     *("annotation", "annotations", "clips", "examples", "filelist", "label", "labels", "manifest", "meta", "metadata"),

@@ -64,9 +64,11 @@ def hold_out_groups(clips: Clips, fraction: float, seed: int) -> tuple[Clips, Cl
             few = "one clip" if totals[label] == 1 else f"clips of one group ({groups[0]!r})"
             if len(groups) > 1:
                 few = f"clips in groups with the only training clips of other classes ({first_few(groups)})"
+            has_parts = any(clip.start is not None for clip in clips if clip.label == label)
+            regroup = "give the parts groups in a table, " if has_parts else ""
             raise DataError(
                 f"class {label!r} has only {few}, which cannot be divided between training and test;"
-                " add recordings made elsewhere, or leave the class out"
+                f" add recordings made elsewhere, {regroup}or leave the class out"
             )
         best = min(possible, key=lambda group: (change(group), ranks[group]))
         test.add(best)
