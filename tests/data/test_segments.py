@@ -74,7 +74,7 @@ def test_load_table_times_of_day_are_noted(write: Callable[..., Path], capsys: p
 def test_make_split_of_one_recording_names_the_way_out(write: Callable[..., Path]) -> None:
     rows = [f"a.wav,{'xy'[k % 2]},{k / 2},{k / 2 + 0.5}" for k in range(4)]
     table = load_table(write("filename,label,start,end\n" + "\n".join(rows) + "\n"))
-    with pytest.raises(DataError, match="of one group .* made elsewhere, give the parts groups in a table, or leave"):
+    with pytest.raises(DataError, match=r"of one group .* made elsewhere, give the parts groups in a table, or leave"):
         make_split(table, SplitConfig())
     groups = load_table(write("filename,label,start,end,group\n" + "".join(f"{r},g{k}\n" for k, r in enumerate(rows))))
     assert len(make_split(groups, SplitConfig()).train) == 2
@@ -87,6 +87,23 @@ def test_load_table_times_in_other_units_are_noted(
     load_table(write(f"filename,label,{columns}\na.wav,x,100,1500\nb.wav,y,200,900\n"))
     expected = f"the times in {columns.replace(',', ' and ')} are not numbers of seconds and not used"
     assert expected in capsys.readouterr().err
+
+
+def test_load_table_times_in_seconds_count_more_than_times_of_day(write: Callable[..., Path]) -> None:
+    """As in the table of `scenelet timeline`."""
+    columns = "file,start_seconds,end_seconds,label,start_time,end_time"
+    row = "a.wav,0.5,1.5,x,2024-05-01T05:30:00.500,2024-05-01T05:30:01.500"
+    clips = load_table(write(f"{columns}\n{row}\nb.wav,,,y,,\n")).clips
+    assert [clip.name for clip in clips] == ["a.wav@0.5-1.5", "b.wav"]
+
+
+def test_load_table_names_two_files_that_label_the_same(write: Callable[..., Path]) -> None:
+    root = write("0\t1\tx\n1\t2\ty\n", "a.txt").parent
+    write("Begin Time (s)\tEnd Time (s)\tLabel\n0\t1\tx\n", "a.selections.txt")
+    with pytest.raises(
+        DataError, match=r"a\.wav@0-1: labelled in several files, such as a\.selections\.txt and a\.txt; keep"
+    ):
+        load_table(root)
 
 
 def test_load_table_tables_of_a_split_keep_parts(write: Callable[..., Path]) -> None:

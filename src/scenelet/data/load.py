@@ -1,7 +1,7 @@
 """Loader of labelled recordings: tables, folder trees, and public data sets as they are published."""
 
 import os
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -158,14 +158,17 @@ def _subsets_of_tables(root: Path, tables: Sequence[Path]) -> dict[Path, str | N
 def _join(root: Path, parts: Mapping[Path, ClipTable], subsets: Mapping[Path, str | None]) -> ClipTable:
     """Join tables to one with names relative to `root`. A clip's own split counts more than that of its table."""
     clips: list[Clip] = []
+    files = defaultdict[str, list[str]](list)  # those that list a clip, by its name
     for path, part in parts.items():
         for clip in part.clips:
             recording = Path(os.path.relpath(clip.path, root)).as_posix()
             name = recording + clip.name[len(clip.recording_name) :]
             group = recording if clip.group == clip.recording_name else clip.group
             clips.append(replace(clip, name=name, group=group, split=clip.split or subsets[path]))
-    if repeated := [name for name, count in Counter(clip.name for clip in clips).items() if count > 1]:
-        raise DataError(f"{root}: {first_few(repeated)}: labelled in several files; keep one of them")
+            files[name].append(str(path.relative_to(root)))
+    if repeated := [name for name, paths in files.items() if len(paths) > 1]:
+        both = " and ".join(files[repeated[0]])
+        raise DataError(f"{root}: {first_few(repeated)}: labelled in several files, such as {both}; keep one of them")
     check_alike_labels(root, [clip.label for clip in clips])
     names = [str(path.relative_to(root)) for path in parts]
     source = f"tables {' and '.join(names)}" if any(subsets.values()) else f"{pluralize(len(names), 'label file')}"

@@ -74,7 +74,7 @@ def read_spans(
     Raises:
         DataError: times are no numbers, in the wrong order, outside of the recording, or too close to each other.
     """
-    columns = [next((name for name in known if name in rows[0].values), "") for known in (START_COLUMNS, END_COLUMNS)]
+    columns = [_time_column(rows, known) for known in (START_COLUMNS, END_COLUMNS)]
     texts = [[row.values.get(column, "") for column in columns] for row in rows]
     if not any(seconds_of(text) is not None for pair in texts for text in pair):
         others = [column for column in rows[0].values if OTHER_TIMES.fullmatch(column)]
@@ -89,6 +89,16 @@ def read_spans(
         except ValueError as fault:
             raise DataError(f"{path}, line {row.line}: {name} {fault}") from None
     return found, ""
+
+
+def _time_column(rows: Sequence[TableRow], known: Sequence[str]) -> str:
+    """Return the first known column that holds seconds, such as `start_seconds` next to a `start_time` of the day.
+
+    Without such a column, return the first known one, or an empty text.
+    """
+    present = [name for name in known if name in rows[0].values]
+    numeric = (name for name in present if any(seconds_of(row.values.get(name, "")) is not None for row in rows))
+    return next(numeric, next(iter(present), ""))
 
 
 def _span(texts: Sequence[str], length: float | None) -> Span | None:
