@@ -29,7 +29,7 @@ def run(epochs: int, seconds_per_batch: float, first_epoch: int = 0, validation:
     )
     module = SceneModule.__new__(SceneModule)
     module.__dict__ |= {"history": [], "schedule": SimpleNamespace(epochs=epochs), "validation": validation}
-    module.batches = lambda epoch: SimpleNamespace(clips=range(CLIPS))
+    module.batches = lambda epoch: SimpleNamespace(clips=range(CLIPS), size=CLIPS)
     progress.on_train_start(trainer, module)
     for epoch in range(first_epoch, epochs):
         trainer.current_epoch = epoch
