@@ -20,12 +20,12 @@ from scenelet.evaluation.false_alarms import (
     count_alarms,
     find_background,
     find_thresholds,
-    general_threshold,
     hours_needed,
     poisson_interval,
 )
 from scenelet.inference.classifier import Classifier
 from scenelet.inference.stream import PredictionSmoother, Stream, StreamPrediction, make_smoother
+from scenelet.inference.threshold import general_threshold
 
 LABELS = ("dog", "rain", "none")
 THRESHOLDS = np.array([0.0, 0.3, 0.5, 0.6, 0.75, 0.9, 1.0, math.inf])
@@ -91,7 +91,7 @@ def test_count_alarms_agrees_with_the_stream_of_each_recording(night: list[Path]
     assert found.labels == ("indoor", "transportation")
     assert (found.recordings, found.hours) == (2, pytest.approx(4.5 / 3600))
     assert found.counts[:, -1].tolist() == [0, 0]
-    for threshold in (0.1, 0.35, general_threshold(classifier)):
+    for threshold in (0.1, 0.35, general_threshold(classifier.model.results)):
         expected = dict.fromkeys(classifier.labels, 0)
         for path in night:
             samples, rate = read(path)

@@ -33,6 +33,15 @@ class Segment:
         return segment_name(str(self.path), self.start, self.end)
 
 
+def part(path: Path, start: float | None, end: float | None) -> Path | Segment:
+    """Return the segment between two times, or the complete recording if they are None.
+
+    >>> part(Path("a.wav"), None, None), str(part(Path("a.wav"), 0.5, 2))
+    (...Path('a.wav'), 'a.wav@0.5-2')
+    """
+    return path if start is None or end is None else Segment(path, start, end)
+
+
 def segment_name(recording: str, start: float, end: float) -> str:
     """Return the name of a segment: that of its recording and the times, to a microsecond.
 

@@ -66,7 +66,7 @@ def compress(
     )
     check_compress_arguments(run, out)
     record = read_record(run)
-    compress_settings(record.config, changes, record.config.transfer.freeze)
+    compress_settings(record.config, changes)
     table = load_recorded_table(record.data, data, audio_dir)
     with spinner("Loading PyTorch"):
         from scenelet.training.compression.compress import compress as run_compress

@@ -55,6 +55,11 @@ def extract(
         raise UsageError("--embeddings are those of a network; name its file with --model")
     if model is not None and (recipe is not None or change):
         raise UsageError("give --model, or --recipe and --set, not both")
+    if embeddings and model is not None:
+        with discard_stdout():
+            summary = embed(model, manifest, out, **options)
+        print_summary(summary, out, format)
+        return
     if model is not None:
         from scenelet.model.file import read_model
         from scenelet.model.pretrained import model_path
@@ -65,8 +70,5 @@ def extract(
         settings = load_recipe(recipe or "default", change or [])
         config, window = settings.features, settings.window
     with discard_stdout():
-        if embeddings and model is not None:
-            summary = embed(model, manifest, out, **options)
-        else:
-            summary = compute_all(config, window, manifest, out, **options)
+        summary = compute_all(config, window, manifest, out, **options)
     print_summary(summary, out, format)

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from scenelet.audio.capture import LiveAudio
-    from scenelet.audio.io import Samples
     from scenelet.inference.stream import SmoothedPrediction
 
 BAR_WIDTH = 30
@@ -71,7 +70,7 @@ def listen(
     """Classify live sound from the microphone, a recording or a pipe."""
     from scenelet.audio.capture import pace_in_real_time
     from scenelet.inference.classifier import load
-    from scenelet.inference.stream import Stream, make_smoother
+    from scenelet.inference.stream import Stream, make_smoother, smooth_predictions
 
     classifier = load(model, runtime=runtime.value)
     smoother = make_smoother(classifier, threshold, smoothing, margin)
@@ -80,23 +79,19 @@ def listen(
     _refuse_unused(source, sample_rate, channels, sample_format, device, real_time)
     sound = _open(source, sample_rate, channels, (sample_format or SampleFormat.s16).value, device, own)
 
-    def decisions(stream: Stream, blocks: "Iterator[Samples]") -> "Iterator[SmoothedPrediction]":
-        for block in blocks:
-            yield from map(smoother.update, stream.push(block))
-        yield from map(smoother.update, stream.finish())
-
     with sound:
         stream = Stream(classifier, sound.sample_rate, hop)
         blocks = pace_in_real_time(sound).blocks if real_time else sound.blocks
+        decisions = smooth_predictions(stream, smoother, blocks)
         print_message(f"listening; the first answer after {stream.window_seconds:g} s of sound, Ctrl-C stops")
         try:
             if format is Format.json:
-                for decision in decisions(stream, blocks):
+                for decision in decisions:
                     print(json.dumps(_row(decision)), flush=True)
             elif source in (None, "-") or real_time:
-                _show_live(decisions(stream, blocks))
+                _show_live(decisions)
             else:
-                _print_answers(decisions(stream, blocks), stream.window_seconds, smoothing)
+                _print_answers(decisions, stream.window_seconds, smoothing)
         except KeyboardInterrupt:
             print_message("stopped")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from scenelet.audio.io import find_recordings
 from scenelet.config import DataConfig
-from scenelet.data.clips import Clip, ClipTable
+from scenelet.data.clips import Clip, Clips, ClipTable
 from scenelet.data.labels import check_alike_labels, normalize
 from scenelet.errors import DataError, UsageError, did_you_mean
 
@@ -15,7 +15,6 @@ DEFAULT = "background"
 """Label of the recordings of a folder, and default name of the class."""
 NAMES = (DEFAULT, "_background_noise_", "background_noise", "background noise")
 """Labels that the default means, the first one that is present."""
-Clips = tuple[Clip, ...]
 
 
 def add_background(table: ClipTable, config: DataConfig) -> ClipTable:

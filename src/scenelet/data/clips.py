@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-from scenelet.audio.segment import Segment
+from scenelet.audio.segment import Segment, part
 from scenelet.utils.text import pluralize
 
 MultiLabel = Literal["refuse", "skip", "first"]
-"""What to do with sound of several labels: refuse the table, leave these rows out, or take the first label."""
+"""Treatment of sound with several labels: refuse the table, leave these rows out, or take the first label."""
 MULTI_LABELS: tuple[MultiLabel, ...] = get_args(MultiLabel)
 
 SPLITS = ("train", "validation", "test")
@@ -57,7 +57,7 @@ class Clip:
     @property
     def recording(self) -> Path | Segment:
         """Sound of the clip, for every function that reads a recording."""
-        return self.path if self.start is None or self.end is None else Segment(self.path, self.start, self.end)
+        return part(self.path, self.start, self.end)
 
     @property
     def recording_name(self) -> str:
@@ -67,6 +67,10 @@ class Clip:
         '1.wav'
         """
         return self.name if self.start is None else self.name.rpartition("@")[0]
+
+
+Clips = tuple[Clip, ...]
+"""Some clips of a table."""
 
 
 @dataclass(frozen=True)

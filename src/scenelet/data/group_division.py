@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from scenelet.data.clips import Clip
+from scenelet.data.clips import Clips
 from scenelet.errors import DataError
 from scenelet.utils.text import first_few
 
-Clips = tuple[Clip, ...]
 ROUNDING = 1e-9
 
 
@@ -29,6 +28,7 @@ def hold_out_groups(clips: Clips, fraction: float, seed: int) -> tuple[Clips, Cl
     Raises:
         DataError: a class cannot be divided, for example because it has only one group.
 
+    >>> from scenelet.data.clips import Clip
     >>> from pathlib import Path
     >>> clips = tuple(Clip(Path(name), name, name[0], group=name[:2]) for name in ("a1x", "a1y", "a2", "b1", "b2"))
     >>> train, test = hold_out_groups(clips, 0.4, seed=0)
@@ -87,6 +87,7 @@ def split_groups(clips: Clips, fraction: float, seed: Sequence[int]) -> tuple[Cl
         fraction: the fraction of each class's clips for the second part.
         seed: the seed of the order in which groups are tried.
 
+    >>> from scenelet.data.clips import Clip
     >>> from pathlib import Path
     >>> clips = tuple(Clip(Path(name), name, "a", group=name[0]) for name in ("1a", "1b", "2a", "2b", "3a", "3b"))
     >>> [len(part) for part in split_groups(clips, 0.3, [0])]

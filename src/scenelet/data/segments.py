@@ -31,7 +31,7 @@ OTHER_TIMES = re.compile(
 MAX_DIFFERENCE_SECONDS = 0.1
 """Maximum difference between a time and the start or end of the recording, for rounded times."""
 MAX_OVERLAP_SECONDS = 0.05
-"""Maximum overlap of neighboring labels that nobody means: labels are drawn by hand."""
+"""Maximum overlap of neighboring labels that is taken for inaccuracy, since labels are drawn by hand."""
 ROUNDING = 1e-6
 
 

@@ -8,12 +8,11 @@ import numpy as np
 
 from scenelet.config import SplitConfig
 from scenelet.data.background import divide_background
-from scenelet.data.clips import SPLITS, Clip, ClipTable
+from scenelet.data.clips import SPLITS, Clips, ClipTable
 from scenelet.data.group_division import closest_subset_sum, hold_out_groups, split_groups
 from scenelet.errors import DataError, did_you_mean
 from scenelet.utils.files import csv_text
 
-Clips = tuple[Clip, ...]
 FOLDS_TOGETHER = "+"
 """Separator of the names of folds that are held out together."""
 
@@ -44,6 +43,7 @@ def split_table(split: Split) -> str:
 def split_hash(split: Split) -> str:
     """Return a hash of the clips of each subset, with their labels and groups: 16 hexadecimal digits.
 
+    >>> from scenelet.data.clips import Clip
     >>> from pathlib import Path
     >>> clips = tuple(Clip(Path(name), name, name[0], group=name) for name in ("a1", "a2", "b1", "b2"))
     >>> split_hash(make_split(ClipTable(Path(), "CSV", clips), SplitConfig(test_fraction=0.5)))
@@ -76,6 +76,7 @@ def make_split(table: ClipTable, config: SplitConfig) -> Split:
     Raises:
         DataError: a fold or city is unknown, a class has no training clip, or the groups cannot be divided.
 
+    >>> from scenelet.data.clips import Clip
     >>> from pathlib import Path
     >>> names = [f"{label}{i}" for label in ("rain", "sea") for i in range(5)]
     >>> clips = tuple(Clip(Path(name), name, name[:-1], group=name) for name in names)
@@ -162,6 +163,7 @@ def held_out_folds(table: ClipTable, text: str) -> tuple[str, ...]:
     Raises:
         DataError: a fold is unknown or named twice.
 
+    >>> from scenelet.data.clips import Clip
     >>> from pathlib import Path
     >>> clips = tuple(Clip(Path(fold), fold, "rain", group=fold, fold=fold) for fold in "123")
     >>> held_out_folds(ClipTable(Path(), "CSV", clips), "3+1")

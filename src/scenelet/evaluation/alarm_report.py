@@ -18,7 +18,8 @@ from scenelet.errors import ModelFileError, UsageError
 from scenelet.evaluation.bootstrap import interval_text
 from scenelet.evaluation.clip_prediction import ClipPrediction
 from scenelet.evaluation.false_alarms import AlarmCounts, hours_needed, poisson_interval
-from scenelet.model.file import decode_model, read_bytes, replace_results
+from scenelet.inference.threshold import json_threshold
+from scenelet.model.file import read_bytes, update_results
 from scenelet.model.pretrained import card, model_path
 from scenelet.utils.files import replace_file
 from scenelet.utils.text import pluralize
@@ -59,7 +60,7 @@ def alarm_report(
 
     def row(label: str) -> dict[str, Any]:
         states = {
-            name: {"threshold": _json_threshold(of[label]), **state([label], of)}
+            name: {"threshold": json_threshold(of[label]), **state([label], of)}
             for name, of in (("before", before), ("after", thresholds))
         }
         return {"clips": sum(clip.label == label for clip in targets)} | states
@@ -78,10 +79,6 @@ def alarm_report(
         "thresholds": counts.thresholds[:-1].tolist(),
         "counts": {label: counts.counts[k, :-1].tolist() for k, label in enumerate(counts.labels)},
     }
-
-
-def _json_threshold(threshold: float) -> float | None:
-    return None if threshold == math.inf else threshold
 
 
 def _warning(hours: float, target_per_hour: float) -> str | None:
@@ -182,5 +179,5 @@ def store_thresholds(path: Path, report: Mapping[str, Any]) -> None:
         "false_alarms_per_hour": alarms["target_per_hour"],
         "hours": alarms["hours"],
     }
-    results = decode_model(file, str(path)).results | {"label_thresholds": stored}
-    replace_file(Path(os.path.realpath(path)), replace_results(file, results))  # a link stays a link
+    updated = update_results(file, {"label_thresholds": stored})
+    replace_file(Path(os.path.realpath(path)), updated)  # a link stays a link

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from scenelet.audio.segment import Segment
+from scenelet.audio.segment import Segment, part
 from scenelet.data.clips import Clip
 
 FROM_CLIP = ("name", "label", "group", "city", "fold", "path", "start", "end")
@@ -62,7 +62,7 @@ class ClipPrediction:
     def recording(self) -> Path | Segment:
         """Sound of the clip, for every function that reads a recording. The path must be known."""
         assert self.path is not None
-        return self.path if self.start is None or self.end is None else Segment(self.path, self.start, self.end)
+        return part(self.path, self.start, self.end)
 
     @property
     def is_correct(self) -> bool:

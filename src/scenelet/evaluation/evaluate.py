@@ -23,7 +23,6 @@ from scenelet.evaluation.false_alarms import (
     count_alarms,
     find_background,
     find_thresholds,
-    general_threshold,
 )
 from scenelet.evaluation.history import Epoch, find_history
 from scenelet.evaluation.listening_page import listening_page
@@ -33,8 +32,8 @@ from scenelet.evaluation.report_page import figure_files, report_page
 from scenelet.evaluation.subset import Subset, select_subset, select_unused, trained_cities, trained_split
 from scenelet.inference.calibration import apply_temperature, stored_calibration
 from scenelet.inference.classifier import Classifier, load
-from scenelet.inference.prediction import Prediction, mean_probabilities
-from scenelet.inference.threshold import json_thresholds
+from scenelet.inference.prediction import mean_probabilities
+from scenelet.inference.threshold import general_threshold, json_thresholds
 from scenelet.model.pretrained import model_path
 from scenelet.model.summary import describe
 from scenelet.utils.console import print_message, print_warning, track
@@ -149,7 +148,7 @@ def _check_background(background: Path | None, target_per_hour: float | None, st
 def _false_alarms(
     classifier: Classifier, recordings: Sequence[Path], target_per_hour: float, predictions: Sequence[ClipPrediction]
 ) -> dict[str, Any]:
-    counts, general = count_alarms(classifier, recordings), general_threshold(classifier)
+    counts, general = count_alarms(classifier, recordings), general_threshold(classifier.model.results)
     thresholds = find_thresholds(counts, general, target_per_hour)
     report = alarm_report(counts, general, thresholds, target_per_hour, predictions)
     if report["warning"]:
@@ -175,16 +174,10 @@ def _predict(classifier: Classifier, clips: Sequence[Clip]) -> list[ClipPredicti
                 classifier.labels,
                 tuple(prediction.probabilities.values()),
                 prediction.windows.tolist(),
-                _is_known(classifier, prediction),
+                prediction.is_known,
             )
             for clip, prediction in zip(clips, classifier.predict_many(paths), strict=True)
         ]
-
-
-def _is_known(classifier: Classifier, prediction: Prediction) -> bool:
-    if prediction.label not in classifier.labels:  # silence, or too short
-        return False
-    return prediction.similarity is None or prediction.similarity >= classifier.min_similarity
 
 
 def _group_metrics(predictions: Sequence[ClipPrediction], classifier: Classifier) -> dict[str, Any]:

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaincinv
 
-from scenelet.audio.io import blocks, find_recordings, summarize_audio_errors
+from scenelet.audio.io import blocks, find_recordings, info, summarize_audio_errors
 from scenelet.errors import AudioError, UsageError
 from scenelet.evaluation.bootstrap import LEVEL, Interval
 from scenelet.inference.classifier import Classifier
-from scenelet.inference.stream import Stream, make_smoother
-from scenelet.inference.threshold import MIN_THRESHOLD, stored_threshold
+from scenelet.inference.stream import Stream, make_smoother, smooth_predictions
+from scenelet.inference.threshold import general_threshold
 from scenelet.utils.console import track
 from scenelet.utils.parallel import cpu_count
 
@@ -98,7 +98,7 @@ def count_alarms(classifier: Classifier, recordings: Sequence[Path]) -> AlarmCou
         AudioError: recordings cannot be read.
     """
     labels = tuple(label for label in classifier.labels if label != classifier.model.background)
-    thresholds = np.append(np.union1d(GRID, general_threshold(classifier)), math.inf)
+    thresholds = np.append(np.union1d(GRID, general_threshold(classifier.model.results)), math.inf)
     counter = AlarmCounter(labels, thresholds, make_smoother(classifier).margin)
     listener = Classifier(classifier.model, runtime=classifier.runtime, callers=cpu_count())  # a thread per window
     seconds, errors = 0.0, list[AudioError]()
@@ -115,23 +115,11 @@ def count_alarms(classifier: Classifier, recordings: Sequence[Path]) -> AlarmCou
 def _count_in_recording(classifier: Classifier, path: Path, counter: AlarmCounter) -> float:
     """Add the events of one recording to the counter, and return its duration in seconds."""
     smoother = make_smoother(classifier, threshold=0.0)  # its answer is the held label if the sound is known
+    stream = Stream(classifier, info(path).sample_rate, threads=classifier.callers)
     counter.start()
-    stream, seconds = None, 0.0
-    for samples, rate in blocks(path):
-        stream = stream or Stream(classifier, rate, threads=classifier.callers)
-        seconds += samples.shape[1] / rate
-        for answer in map(smoother.update, stream.push(samples)):
-            counter.add(answer.label, answer.confidence)
-    if stream is not None:
-        for answer in map(smoother.update, stream.finish()):
-            counter.add(answer.label, answer.confidence)
-    return seconds
-
-
-def general_threshold(classifier: Classifier) -> float:
-    """Return the threshold that a model has for all labels, whether or not it stores one for each."""
-    stored = stored_threshold(classifier.model.results)
-    return MIN_THRESHOLD if stored is None else stored.probability
+    for answer in smooth_predictions(stream, smoother, (samples for samples, _ in blocks(path))):
+        counter.add(answer.label, answer.confidence)
+    return stream.seconds
 
 
 def find_thresholds(counts: AlarmCounts, general: float, target_per_hour: float) -> dict[str, float]:

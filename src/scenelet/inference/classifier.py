@@ -252,11 +252,11 @@ class Classifier:
         mean = mean_probabilities(rows if no_sound is None else np.zeros_like(rows))
         probabilities = dict(zip(self.labels, mean.tolist(), strict=True))
         if no_sound is not None:
-            return Prediction(no_sound, probabilities, rows, unsure=True)
+            return Prediction(no_sound, probabilities, rows, unsure=True, is_known=False)
         top, similarity = int(mean.argmax()), mean_similarity(windows)
-        is_unknown = similarity is not None and similarity < self.min_similarity
-        is_unsure = is_unknown or float(mean[top]) < self.thresholds[top]
-        return Prediction(self.labels[top], probabilities, rows, is_unsure, similarity)
+        is_known = similarity is None or similarity >= self.min_similarity
+        is_unsure = not is_known or float(mean[top]) < self.thresholds[top]
+        return Prediction(self.labels[top], probabilities, rows, is_unsure, similarity, is_known)
 
     @functools.cached_property
     def embed_window(self) -> EmbeddingPipeline:

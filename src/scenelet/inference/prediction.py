@@ -40,6 +40,7 @@ class Prediction:
             model's minimum, or if the recording has no class.
         similarity: mean similarity of the windows to their nearest classes, without the silent windows. None if the
             model has no known sounds, see `scenelet.model.known_sounds.KnownSounds`, or if the recording has no class.
+        is_known: False if the similarity is below the model's minimum, or if the recording has no class.
 
     >>> from scenelet import load
     >>> from scenelet.model.pretrained import example
@@ -53,6 +54,7 @@ class Prediction:
     windows: Probabilities
     unsure: bool
     similarity: float | None = None
+    is_known: bool = True
 
 
 def mean_probabilities(windows: Probabilities) -> Probabilities:

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,6 +82,11 @@ class Stream:
         """Duration of sound before the first prediction."""
         return self._splitter.length / self._rate
 
+    @property
+    def seconds(self) -> float:
+        """Duration of the sound so far."""
+        return self._received / self._source_rate
+
     def push(self, samples: Samples) -> Iterator[StreamPrediction]:
         """Add samples (1 or 2, n), full scale +-1, and yield the predictions of the windows that are now complete."""
         self._received += samples.shape[1]
@@ -104,7 +109,7 @@ class Stream:
                 end = (self._splitter.length + self._emitted * self._splitter.hop) / self._rate
                 self._emitted += 1
                 # the last window is padded
-                yield StreamPrediction(min(end, self._received / self._source_rate), *prediction)
+                yield StreamPrediction(min(end, self.seconds), *prediction)
 
 
 @dataclass(frozen=True)
@@ -130,10 +135,9 @@ class PredictionSmoother:
     """Smoother that turns a stream's predictions into answers that do not flicker.
 
     The probabilities are smoothed by an exponential average. The smoother holds a label until the smoothed probability
-    of another one is higher by `margin`. It gives the label as its answer from the label's
-    threshold on, and withdraws it when the probability falls below the threshold minus `margin`. It is unsure while the
-    similarity, smoothed in the same way, is below its minimum. A silent window is "silence" at once, and a new average
-    begins.
+    of another one is higher by `margin`. It gives the label as its answer from the label's threshold on, and withdraws
+    it when the probability falls below the threshold minus `margin`. It is unsure while the similarity, smoothed in the
+    same way, is below its minimum. A silent window is "silence" at once, and a new average begins.
 
     Args:
         labels: the model's classes.
@@ -230,6 +234,23 @@ def make_smoother(
         _check_probability("--threshold", threshold)
         thresholds = (threshold,) * len(classifier.labels)
     return PredictionSmoother(classifier.labels, thresholds, smooth_seconds, margin, classifier.min_similarity)
+
+
+def smooth_predictions(
+    stream: Stream, smoother: PredictionSmoother, blocks: Iterable[Samples]
+) -> Iterator[SmoothedPrediction]:
+    """Pass all blocks of a sound through a stream and a smoother, and end the sound.
+
+    >>> import scenelet
+    >>> classifier = scenelet.load("esc10")
+    >>> silence = np.zeros((1, 6 * 44100), np.float32)
+    >>> predictions = smooth_predictions(Stream(classifier, 44100), make_smoother(classifier), [silence])
+    >>> [(prediction.seconds, prediction.label) for prediction in predictions]
+    [(5.0, 'silence'), (6.0, 'silence')]
+    """
+    for block in blocks:
+        yield from map(smoother.update, stream.push(block))
+    yield from map(smoother.update, stream.finish())
 
 
 def _check_probability(option: str, probability: float) -> None:

@@ -81,7 +81,7 @@ class LabelThresholds:
 
     @property
     def effect(self) -> str:
-        """What the thresholds achieved, in words."""
+        """Effect of the thresholds, in words."""
         alarms = f"{self.false_alarms_per_hour:g} false alarm{'' if self.false_alarms_per_hour == 1 else 's'}"
         return f"{self.hours:.2g} h of background had at most {alarms} per hour, of all labels together"
 
@@ -108,7 +108,7 @@ def stored_label_thresholds(results: Mapping[str, Any], labels: Sequence[str]) -
     are_valid = all(0 <= p <= 1 or p == math.inf for p in given.values()) and set(given) <= set(labels)
     if not are_valid or not (0 <= target < math.inf and 0 < hours < math.inf):
         return None
-    general = _general_threshold(results)
+    general = general_threshold(results)
     return LabelThresholds(tuple(given.get(label, general) for label in labels), target, hours)
 
 
@@ -126,19 +126,36 @@ def label_thresholds(model: SceneModel) -> tuple[float, ...]:
     (0.5, 0.5)
     """
     stored = stored_label_thresholds(model.results, model.labels)
-    return (_general_threshold(model.results),) * len(model.labels) if stored is None else stored.probabilities
+    return (general_threshold(model.results),) * len(model.labels) if stored is None else stored.probabilities
+
+
+def json_threshold(threshold: float) -> float | None:
+    """Replace the threshold of a label that is never sure by None, since JSON has no infinity.
+
+    >>> json_threshold(0.5), json_threshold(math.inf)
+    (0.5, None)
+    """
+    return None if threshold == math.inf else threshold
 
 
 def json_thresholds(thresholds: Sequence[float]) -> list[float | None]:
-    """Replace the threshold of a label that is never sure by None, since JSON has no infinity.
+    """Return the `json_threshold` of each label.
 
     >>> json_thresholds([0.5, math.inf])
     [0.5, None]
     """
-    return [None if threshold == math.inf else threshold for threshold in thresholds]
+    return [json_threshold(threshold) for threshold in thresholds]
 
 
-def _general_threshold(results: Mapping[str, Any]) -> float:
+def general_threshold(results: Mapping[str, Any]) -> float:
+    """Return the threshold that a model has for all labels, whether or not it stores one for each.
+
+    Args:
+        results: the file's `SceneModel.results`. A file from another source may hold anything there.
+
+    >>> general_threshold({"threshold": {"probability": 0.7}}), general_threshold({})
+    (0.7, 0.5)
+    """
     stored = results.get("threshold")
     found = stored.get("probability") if isinstance(stored, dict) else None
     return float(found) if isinstance(found, int | float) and 0 <= found <= 1 else MIN_THRESHOLD

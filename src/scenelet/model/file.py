@@ -105,18 +105,19 @@ def encode_model(model: SceneModel) -> bytes:
     return _join(model, {name: len(stored) for name, stored in sections.items()}, b"".join(sections.values()))
 
 
-def replace_results(data: bytes, results: Mapping[str, Any]) -> bytes:
-    """Return a file with other `SceneModel.results`. The bytes of its weights stay the same.
+def update_results(data: bytes, results: Mapping[str, Any]) -> bytes:
+    """Return a file with new entries in `SceneModel.results`. The bytes of its weights stay the same.
 
     Raises:
         ModelFileError: as `decode_model`, or the results cannot be stored.
 
     >>> from scenelet.model.pretrained import built_in
     >>> data = read_bytes(built_in("esc10"))
-    >>> decode_model(replace_results(data, {"note": 1}), "copy").results
-    {'note': 1}
+    >>> decode_model(update_results(data, {"note": 1}), "copy").results["note"]
+    1
     """
-    model = replace(decode_model(data, "the file"), results=dict(results))
+    model = decode_model(data, "the file")
+    model = replace(model, results={**model.results, **results})
     stored_size, lengths = stored_lengths(data)
     return _join(model, lengths, data[_START.size + stored_size : -_CHECKSUM_BYTES])
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from scenelet.errors import AudioError, escape_unprintable
 from scenelet.inference.classifier import Classifier
 from scenelet.inference.events import find_events
 from scenelet.inference.runtimes import RuntimeName
-from scenelet.inference.stream import SmoothedPrediction, Stream, make_smoother
+from scenelet.inference.stream import Stream, make_smoother, smooth_predictions
 from scenelet.model.file import decode_model, read_bytes
 from scenelet.model.pretrained import model_path
 from scenelet.timeline.page import PAGE, timeline_page
@@ -134,22 +134,14 @@ def _find_events(classifier: Classifier, path: Path, settings: TimelineSettings)
         status = path.stat()
         stream = Stream(classifier, header.sample_rate, settings.hop_seconds, threads=classifier.callers)
         smoother = make_smoother(classifier, settings.threshold, settings.smooth_seconds, settings.margin)
-        seconds = 0.0
-
-        def predictions() -> Iterator[SmoothedPrediction]:
-            nonlocal seconds
-            for samples, rate in blocks(path):
-                seconds += samples.shape[1] / rate
-                yield from map(smoother.update, stream.push(samples))
-            yield from map(smoother.update, stream.finish())
-
+        predictions = smooth_predictions(stream, smoother, (samples for samples, _ in blocks(path)))
         background = classifier.model.background
-        events = tuple(find_events(predictions(), stream.window_seconds, background, settings.smooth_seconds))
+        events = tuple(find_events(predictions, stream.window_seconds, background, settings.smooth_seconds))
         return RecordingEvents(
             path=path,
             bytes=status.st_size,
             modified_ns=status.st_mtime_ns,
-            seconds=seconds,
+            seconds=stream.seconds,
             sample_rate=header.sample_rate,
             start=recording_start(path),
             events=events,

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scenelet import __version__
 from scenelet.config import PruneConfig, RunConfig
 from scenelet.config.run_folder import RunRecord
-from scenelet.data.splits import Clips, split_hash
+from scenelet.data.clips import Clips
+from scenelet.data.splits import split_hash
 from scenelet.evaluation.metrics import classification_report
 from scenelet.inference.threshold import find_threshold
 from scenelet.model.file import encode_model, stored_model

@@ -75,7 +75,7 @@ def compress(
     changes = read_changes(settings, sparsity=sparsity, max_bytes=max_bytes, dtype=dtype, ramp=ramp)
     check_compress_arguments(run, out)
     record = read_record(run)
-    config = compress_settings(record.config, changes, record.config.transfer.freeze)
+    config = compress_settings(record.config, changes)
     make_folder(out.parent)
     network = load_network(run, record)
     dataset = data

@@ -18,17 +18,16 @@ OPTIONS = {
 """Options of `scenelet compress` by the setting that they change."""
 
 
-def compress_settings(config: RunConfig, changes: Mapping[str, Any], frozen: bool = False) -> RunConfig:
+def compress_settings(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
     """Return the settings of a run with the changes for its compression.
 
     With `prune.max_bytes` the number format is searched too, unless a change names one. `prune.sparsity` replaces the
-    run's `max_bytes`. If nothing is pruned or rounded, there is no fine-tuning.
+    run's `max_bytes`. If nothing is pruned or rounded, there is no fine-tuning. If the run fitted only its last layer
+    (`transfer.freeze`), nothing is pruned unless a change asks for it, and fine-tuning is refused.
 
     Args:
         config: settings of the run.
         changes: the result of `read_changes`.
-        frozen: the run fitted only its last layer. Then nothing is pruned unless a change asks for it, and fine-tuning,
-            which would change the other layers, is refused.
 
     Raises:
         UsageError: a value is out of range, a change has no effect, or two changes contradict each other.
@@ -43,7 +42,7 @@ def compress_settings(config: RunConfig, changes: Mapping[str, Any], frozen: boo
         values["prune.max_bytes"] = None
         if config.prune.dtype == "auto":
             values.setdefault("prune.dtype", "fp16")
-    if frozen:
+    if config.transfer.freeze:
         values = {"prune.sparsity": 0.0, "prune.epochs": 0} | values
         if values["prune.epochs"]:
             raise UsageError("prune.epochs: fine-tuning would change the frozen layers of this run; leave it out")
