@@ -40,8 +40,8 @@ def shapes(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], input_shape
         input_shape: (channels, n_mels, frames) of "log_mel".
 
     Raises:
-        ModelFileError: a value is unknown or written twice, an array is missing or unused, shapes do not fit, or the
-            last node is not the softmax that writes "probabilities".
+        ModelFileError: a value is unknown, unused or written twice, an array is missing or unused, shapes do not fit,
+            or the last node is not the softmax that writes "probabilities".
 
     >>> nodes = [GlobalMeanPool(input="log_mel", output="mean"), Softmax(input="mean", output="probabilities")]
     >>> shapes(nodes, {}, (2, 64, 100))
@@ -70,6 +70,10 @@ def shapes(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], input_shape
         known[node.output] = shape
     if nodes[-1].op != "Softmax" or nodes[-1].output != OUTPUT:
         raise ModelFileError(f"the last node must be a Softmax that writes {OUTPUT!r}, it is {where}")
+    read = {name for node in nodes for name in node.reads}
+    for index, node in enumerate(nodes[:-1]):
+        if node.output not in read:
+            raise ModelFileError(f"node {index} ({node.op} {node.output!r}) writes a value that no node reads")
     unused = set(array_shapes) - {name for node in nodes for name in node.arrays}
     if unused:
         raise ModelFileError(f"the array {min(unused)!r} is used by no node")
