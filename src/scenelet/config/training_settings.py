@@ -106,6 +106,25 @@ class AugmentConfig(Section):
     )
     frequency_mask: int = Field(0, ge=0, description="maximum number of neighboring mel bands that are masked")
     time_mask: int = Field(0, ge=0, description="maximum number of neighboring frames that are masked")
+    background_probability: float = Field(
+        0.0, ge=0, le=1, description="probability per clip of background under it, if the data has any"
+    )
+    background_min_snr_db: float = Field(
+        0.0, ge=-60, le=120, description="minimum level of a clip above the background under it, dB"
+    )
+    background_max_snr_db: float = Field(20.0, ge=-60, le=120, description="maximum level of such a clip, dB")
+    background_min_part: float = Field(
+        0.2, gt=0, le=1, description="minimum part of the window in which such a clip is heard, as a fraction"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "AugmentConfig":
+        if self.background_min_snr_db > self.background_max_snr_db:
+            raise ValueError(
+                f"augment.background_min_snr_db {self.background_min_snr_db:g} is above augment.background_max_snr_db"
+                f" {self.background_max_snr_db:g}"
+            )
+        return self
 
 
 class WaveformConfig(Section):

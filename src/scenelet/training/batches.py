@@ -12,6 +12,7 @@ from scenelet.config import RunConfig
 from scenelet.data.clips import Clip
 from scenelet.data.feature_cache import ClipFeatures
 from scenelet.training.augment import Augmentation, build_augmentations
+from scenelet.training.background import Background, background_of
 from scenelet.training.device import CPU, to_device
 from scenelet.training.impulse_responses import impulse_responses
 from scenelet.training.mixing import NO_MIXING, Batch, Mixer, build_mixer
@@ -25,6 +26,7 @@ Loaded = tuple[Tensor, NDArray[np.float32]]
 
 
 MEMBER = 2  # tells the generators of an ensemble's further members from the generator of dropout
+BACKGROUND = 3  # tells the generators of background under clips from the others
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ class EpochBatches:
     device: torch.device = CPU
     members: int = 1  # networks of the ensemble
     unmixed: int | None = None  # class whose clips are neither mixed nor mixed into others
+    background: Background | None = None  # is added under other clips, before the augmentations
 
     @property
     def size(self) -> int:
@@ -146,6 +149,8 @@ class EpochBatches:
         draw = self._draw(self.epoch, member)
         batches = draw.batches[: len(self)]
         load = self._load_waveforms(batches, member) if self.waveforms else self._load_cached(batches, draw)
+        if self.background is not None:
+            load = self._add_background(load, self.background, member)
         for x, labels in load:
             for augmentation in self.augmentations:
                 x = augmentation(x, draw.rng)
@@ -181,6 +186,12 @@ class EpochBatches:
         own, count = np.flatnonzero(is_background), self.clips.epoch_counts()[background]
         rounds = [rng.permutation(own) for _ in range(-(-count // len(own)))]
         return np.concatenate([np.flatnonzero(~is_background), *rounds])[: self.size]
+
+    def _add_background(self, load: Iterator[Loaded], background: Background, member: int) -> Iterator[Loaded]:
+        windows = self.windows or WindowLoader(self.clips.features)
+        rng = np.random.default_rng([self.seed, self.epoch, BACKGROUND, member])
+        for x, labels in load:
+            yield background.add(x, labels[:, self.clips.background] == 0, windows, rng), labels
 
     def _load_cached(self, batches: Sequence[NDArray[np.int64]], draw: "_Draw") -> Iterator[Loaded]:
         windows = self.windows or WindowLoader(self.clips.features)
@@ -243,6 +254,7 @@ def epoch_batches(
     augmentations, mixer = build_augmentations(config.augment), build_mixer(config.mixing)
     waveforms = [_waveform_loader(clips, config) for _ in range(members)] if config.waveform.train else []
     unmixed = [loader.without_mixing() for loader in waveforms]
+    background = background_of(clips.features, clips.targets, clips.background, config)
     schedule, fraction = config.schedule, config.mixing.epoch_fraction
     mixed_epochs = np.inf if fraction == 1 else round(fraction * schedule.epochs)
 
@@ -261,6 +273,7 @@ def epoch_batches(
             waveforms=loaders,
             members=members,
             unmixed=_unmixed_class(clips, config),
+            background=background,
         )
 
     return batches
