@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +23,9 @@ LABELS = ("indoor", "outdoor", "transportation")
 COUNTS = AlarmCounts(
     labels=("indoor", "outdoor"),
     thresholds=np.array([0.5, 0.7, 0.9, math.inf]),
-    counts=np.array([[8, 3, 1, 0], [2, 2, 2, 0]]),
+    parts=np.array([[[8, 3, 1, 0], [2, 2, 2, 0]]]),
+    part_hours=np.array([4.0]),
     recordings=3,
-    hours=4.0,
 )
 CLIPS = [
     make_prediction("1", "indoor", LABELS, (0.95, 0.05, 0.0), "1"),
@@ -36,7 +37,7 @@ CLIPS = [
 
 
 def report_of(target: float = 0.75, hours: float = 4.0) -> dict:
-    counts = AlarmCounts(COUNTS.labels, COUNTS.thresholds, COUNTS.counts, COUNTS.recordings, hours)
+    counts = replace(COUNTS, part_hours=np.array([hours]))
     return alarm_report(counts, 0.5, find_thresholds(counts, 0.5, target), target, CLIPS)
 
 

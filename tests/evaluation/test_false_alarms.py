@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,12 @@ from scenelet.errors import AudioError, UsageError
 from scenelet.evaluation.false_alarms import (
     AlarmCounter,
     AlarmCounts,
+    FoundThresholds,
     count_alarms,
     find_background,
     find_thresholds,
     hours_needed,
+    lowest_thresholds,
     poisson_interval,
 )
 from scenelet.inference.classifier import Classifier
@@ -42,7 +45,7 @@ def events_of(answers: list[str | None]) -> dict[str, int]:
 
 def counts_of(*totals: list[int], hours: float = 2.0) -> AlarmCounts:
     thresholds = np.append(np.linspace(0.5, 0.9, len(totals[0]) - 1), math.inf)
-    return AlarmCounts(LABELS[: len(totals)], thresholds, np.array(totals), 1, hours)
+    return AlarmCounts(LABELS[: len(totals)], thresholds, np.array([totals]), np.array([hours]), 1)
 
 
 rows = st.lists(st.floats(0.01, 1), min_size=3, max_size=3).map(lambda row: np.float32(row) / np.float32(sum(row)))
@@ -90,6 +93,9 @@ def test_count_alarms_agrees_with_the_stream_of_each_recording(night: list[Path]
     found = count_alarms(classifier, night)
     assert found.labels == ("indoor", "transportation")
     assert (found.recordings, found.hours) == (2, pytest.approx(4.5 / 3600))
+    assert found.part_hours == pytest.approx([3 / 3600, 1.5 / 3600])
+    alone = [count_alarms(classifier, [path]).counts for path in night]
+    assert (found.parts == np.stack(alone)).all()
     assert found.counts[:, -1].tolist() == [0, 0]
     for threshold in (0.1, 0.35, general_threshold(classifier.model.results)):
         expected = dict.fromkeys(classifier.labels, 0)
@@ -113,35 +119,73 @@ def test_count_alarms_names_all_recordings_that_cannot_be_read(night: list[Path]
     assert "bad2.wav" in str(error.value)
 
 
-def test_find_thresholds_raises_the_label_with_the_most_alarms() -> None:
+def test_lowest_thresholds_raises_the_label_with_the_most_alarms() -> None:
     found = counts_of([9, 6, 4, 0], [5, 5, 1, 0])
-    assert find_thresholds(found, 0.5, target_per_hour=7.0) == {"dog": 0.5, "rain": 0.5}
-    assert find_thresholds(found, 0.5, target_per_hour=6.0) == {"dog": 0.7, "rain": 0.5}
-    assert find_thresholds(found, 0.5, target_per_hour=5.0) == {"dog": 0.9, "rain": 0.5}
-    assert find_thresholds(found, 0.5, target_per_hour=0.1) == {"dog": math.inf, "rain": math.inf}
+    assert lowest_thresholds(found, 0.5, target_per_hour=7.0) == {"dog": 0.5, "rain": 0.5}
+    assert lowest_thresholds(found, 0.5, target_per_hour=6.0) == {"dog": 0.7, "rain": 0.5}
+    assert lowest_thresholds(found, 0.5, target_per_hour=5.0) == {"dog": 0.9, "rain": 0.5}
+    assert lowest_thresholds(found, 0.5, target_per_hour=0.1) == {"dog": math.inf, "rain": math.inf}
 
 
-def test_find_thresholds_begins_at_the_general_threshold() -> None:
-    assert find_thresholds(counts_of([9, 0, 0, 0]), 0.9, target_per_hour=9.0) == {"dog": 0.9}
+def test_lowest_thresholds_begins_at_the_general_threshold() -> None:
+    assert lowest_thresholds(counts_of([9, 0, 0, 0]), 0.9, target_per_hour=9.0) == {"dog": 0.9}
 
 
-def test_find_thresholds_passes_over_more_alarms_at_a_higher_threshold() -> None:
+def test_lowest_thresholds_passes_over_more_alarms_at_a_higher_threshold() -> None:
     """A long event falls apart at a higher threshold, so counts need not fall."""
-    assert find_thresholds(counts_of([3, 5, 2, 0]), 0.5, target_per_hour=1.0) == {"dog": 0.9}
+    assert lowest_thresholds(counts_of([3, 5, 2, 0]), 0.5, target_per_hour=1.0) == {"dog": 0.9}
 
 
 tables = st.lists(st.lists(st.integers(0, 20), min_size=5, max_size=5), min_size=1, max_size=3)
 
 
 @given(tables, st.floats(0.01, 30))
-def test_find_thresholds_meet_the_target_and_lower_ones_do_not(totals: list[list[int]], target: float) -> None:
+def test_lowest_thresholds_meet_the_target_and_lower_ones_do_not(totals: list[list[int]], target: float) -> None:
     found = counts_of(*([*row, 0] for row in totals))
-    chosen = find_thresholds(found, 0.5, target)
+    chosen = lowest_thresholds(found, 0.5, target)
     columns = [int(np.searchsorted(found.thresholds, chosen[label])) for label in found.labels]
     alarms = [int(found.counts[row, column]) for row, column in enumerate(columns)]
     assert sum(alarms) <= target * found.hours
     for row, column in enumerate(columns):
         assert all(count > alarms[row] for count in totals[row][:column])  # no lower one has as few
+
+
+def test_find_thresholds_takes_the_lowest_of_one_recording() -> None:
+    found = find_thresholds(counts_of([9, 6, 4, 0]), 0.5, target_per_hour=2.0)
+    assert found.thresholds == lowest_thresholds(counts_of([9, 6, 4, 0]), 0.5, target_per_hour=2.0)
+    assert found.held_out_alarms is None
+
+
+def parts_of(*parts: list[list[int]]) -> AlarmCounts:
+    """Return the counts of several parts of an hour each."""
+    return replace(counts_of(*parts[0]), parts=np.array(parts), part_hours=np.ones(len(parts)))
+
+
+def test_find_thresholds_cross_validates_over_recordings() -> None:
+    steady = parts_of([[4, 1, 0, 0]], [[4, 1, 0, 0]], [[4, 1, 0, 0]])
+    assert find_thresholds(steady, 0.5, 1.0) == FoundThresholds({"dog": 0.7}, held_out_alarms=3)
+
+
+def test_find_thresholds_keeps_the_target_on_recordings_that_it_left_out() -> None:
+    """Alarms of dog are in the first part, and those of rain in the second. So each part alone warns of one label."""
+    uneven = parts_of([[6, 2, 0, 0], [0, 0, 0, 0]], [[0, 0, 0, 0], [6, 2, 0, 0]])
+    low = lowest_thresholds(uneven, 0.5, target_per_hour=2.0)
+    assert low == {"dog": 0.7, "rain": 0.7}
+    found = find_thresholds(uneven, 0.5, target_per_hour=2.0)
+    assert found.thresholds == {"dog": 0.9, "rain": 0.9}  # for 0 per hour, because every share of 2 gives too many
+    assert found.held_out_alarms == 12
+    enough = find_thresholds(uneven, 0.5, target_per_hour=6.0)
+    assert (enough.thresholds, enough.held_out_alarms) == ({"dog": 0.5, "rain": 0.5}, 12)
+
+
+@given(st.lists(tables.filter(lambda table: len(table) == 1), min_size=2, max_size=5), st.floats(0.1, 30))
+def test_find_thresholds_meet_the_target_on_all_recordings_together(parts: list, target: float) -> None:
+    counts = parts_of(*([[*row, 0] for row in part] for part in parts))
+    found = find_thresholds(counts, 0.5, target)
+    assert counts.alarms(found.thresholds) <= target * counts.hours
+    assert found.held_out_alarms is not None
+    if found.held_out_alarms > target * counts.hours:  # nothing lower is left to try
+        assert counts.alarms(found.thresholds) == 0
 
 
 @given(st.integers(0, 400), st.floats(0.1, 1000))

@@ -17,7 +17,7 @@ from rich.text import Text
 from scenelet.errors import ModelFileError, UsageError
 from scenelet.evaluation.bootstrap import interval_text
 from scenelet.evaluation.clip_prediction import ClipPrediction
-from scenelet.evaluation.false_alarms import AlarmCounts, hours_needed, poisson_interval
+from scenelet.evaluation.false_alarms import AlarmCounts, FoundThresholds, hours_needed, poisson_interval
 from scenelet.inference.threshold import json_threshold
 from scenelet.model.file import read_bytes, update_results
 from scenelet.model.pretrained import card, model_path
@@ -28,7 +28,7 @@ from scenelet.utils.text import pluralize
 def alarm_report(
     counts: AlarmCounts,
     general: float,
-    thresholds: Mapping[str, float],
+    found: FoundThresholds,
     target_per_hour: float,
     predictions: Sequence[ClipPrediction],
 ) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def alarm_report(
     Args:
         counts: the alarms.
         general: the threshold of all labels "before".
-        thresholds: the threshold of each label "after".
+        found: the threshold of each label "after".
         target_per_hour: the rate that they were found for.
         predictions: the evaluated clips, on which thresholds cost right answers.
 
@@ -45,18 +45,21 @@ def alarm_report(
         "recordings", "hours", "target_per_hour", "warning" (None, or why the hours are too few), "per_label" and
         "total". These have the "clips" and, under "before" and "after", "threshold" (None: never sure; missing in the
         total), "alarms", "per_hour" with its interval, and "recall", the fraction of the clips with a right and sure
-        answer. "thresholds" and "counts" {label: [...]} have the alarms at each threshold but infinity.
+        answer. "held_out" has the cross-validated "alarms" and their rate "per_hour" (None: one
+        recording). "thresholds" and "counts" {label: [...]} have the alarms at each threshold but infinity.
     """
-    before = dict.fromkeys(counts.labels, general)
+    before, thresholds, table = dict.fromkeys(counts.labels, general), found.thresholds, counts.counts
     targets = [clip for clip in predictions if clip.label in before]
+
+    def rate(alarms: int) -> dict[str, Any]:
+        return {"alarms": alarms, "per_hour": asdict(poisson_interval(alarms, counts.hours))}
 
     def state(labels: Sequence[str], of: Mapping[str, float]) -> dict[str, Any]:
         columns = {label: np.searchsorted(counts.thresholds, of[label]) for label in labels}
-        alarms = sum(int(counts.counts[counts.labels.index(label), k]) for label, k in columns.items())
+        alarms = sum(int(table[counts.labels.index(label), k]) for label, k in columns.items())
         clips = [clip for clip in targets if clip.label in labels]
         sure = [clip.is_correct and clip.is_sure(of[clip.label]) for clip in clips]
-        rate = asdict(poisson_interval(alarms, counts.hours))
-        return {"alarms": alarms, "per_hour": rate, "recall": sum(sure) / len(sure) if sure else None}
+        return rate(alarms) | {"recall": sum(sure) / len(sure) if sure else None}
 
     def row(label: str) -> dict[str, Any]:
         states = {
@@ -75,9 +78,10 @@ def alarm_report(
             "before": state(counts.labels, before),
             "after": state(counts.labels, thresholds),
         },
+        "held_out": None if found.held_out_alarms is None else rate(found.held_out_alarms),
         "per_label": {label: row(label) for label in counts.labels},
         "thresholds": counts.thresholds[:-1].tolist(),
-        "counts": {label: counts.counts[k, :-1].tolist() for k, label in enumerate(counts.labels)},
+        "counts": {label: table[k, :-1].tolist() for k, label in enumerate(counts.labels)},
     }
 
 
@@ -104,10 +108,11 @@ def alarm_table(report: Mapping[str, Any]) -> Table:
 def rates_text(report: Mapping[str, Any]) -> str:
     """Put the rates of all labels together into words."""
     before, after = (interval_text(report["total"][name]["per_hour"], 2) for name in ("before", "after"))
+    held_out = report["held_out"]
     return (
         f"{pluralize(report['recordings'], 'recording')} of background, {report['hours']:.2f} h: {before} false alarms"
         f" per hour at the general threshold, {after} at the thresholds for a target of {report['target_per_hour']:g}"
-    )
+    ) + (f"; cross-validated over the recordings: {interval_text(held_out['per_hour'], 2)}" if held_out else "")
 
 
 def alarm_rows(report: Mapping[str, Any]) -> list[list[str]]:

@@ -149,8 +149,8 @@ def _false_alarms(
     classifier: Classifier, recordings: Sequence[Path], target_per_hour: float, predictions: Sequence[ClipPrediction]
 ) -> dict[str, Any]:
     counts, general = count_alarms(classifier, recordings), general_threshold(classifier.model.results)
-    thresholds = find_thresholds(counts, general, target_per_hour)
-    report = alarm_report(counts, general, thresholds, target_per_hour, predictions)
+    found = find_thresholds(counts, general, target_per_hour)
+    report = alarm_report(counts, general, found, target_per_hour, predictions)
     if report["warning"]:
         print_warning(f"warning: {report['warning']}")
     return report

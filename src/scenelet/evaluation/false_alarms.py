@@ -5,8 +5,8 @@ alarm. Unsure answers, silence and the background of the model are none.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,10 @@ TARGET_PER_HOUR = 1.0
 """Default rate of false alarms to find thresholds for."""
 GRID = np.unique(np.concatenate([np.arange(1, 198) / 200, 1 - np.geomspace(0.01, 1e-4, 13)]).round(6))
 """Thresholds at which alarms are counted, besides the general one and infinity: steps of 0.005, and finer near 1."""
+MAX_PARTS = 10
+"""Maximum number of parts of the recordings, of which each one checks thresholds that are found on the others."""
+SHARES = (1.0, 0.5, 0.25, 0.125, 0.0)
+"""Parts of the target for which thresholds are tried, as fractions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,15 +39,49 @@ class AlarmCounts:
     Attributes:
         labels: the classes without the background.
         thresholds: (thresholds,) ascending. The last one is infinity, at which there are no alarms.
-        counts: (labels, thresholds).
-        recordings, hours: number of recordings and their duration.
+        parts: (parts, labels, thresholds) counts in each part of the recordings.
+        part_hours: (parts,) their durations.
+        recordings: number of recordings.
     """
 
     labels: tuple[str, ...]
     thresholds: NDArray[np.float64]
-    counts: NDArray[np.int64]
+    parts: NDArray[np.int64]
+    part_hours: NDArray[np.float64]
     recordings: int
-    hours: float
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Counts (labels, thresholds) in all recordings."""
+        total: NDArray[np.int64] = self.parts.sum(axis=0)
+        return total
+
+    @property
+    def hours(self) -> float:
+        """Duration of all recordings."""
+        return float(self.part_hours.sum())
+
+    def select(self, parts: NDArray[np.bool_]) -> "AlarmCounts":
+        """Return the counts of some parts."""
+        return replace(self, parts=self.parts[parts], part_hours=self.part_hours[parts])
+
+    def alarms(self, thresholds: Mapping[str, float]) -> int:
+        """Return the number of alarms of all labels at one threshold per label."""
+        columns = np.searchsorted(self.thresholds, [thresholds[label] for label in self.labels])
+        return int(self.counts[np.arange(len(self.labels)), columns].sum())
+
+
+@dataclass(frozen=True)
+class FoundThresholds:
+    """Thresholds for a rate of false alarms.
+
+    Attributes:
+        thresholds: one per label; infinity: the label is never sure.
+        held_out_alarms: alarms of each part at the thresholds that the others give; None: one recording.
+    """
+
+    thresholds: dict[str, float]
+    held_out_alarms: int | None
 
 
 class AlarmCounter:
@@ -101,15 +139,18 @@ def count_alarms(classifier: Classifier, recordings: Sequence[Path]) -> AlarmCou
     thresholds = np.append(np.union1d(GRID, general_threshold(classifier.model.results)), math.inf)
     counter = AlarmCounter(labels, thresholds, make_smoother(classifier).margin)
     listener = Classifier(classifier.model, runtime=classifier.runtime, callers=cpu_count())  # a thread per window
-    seconds, errors = 0.0, list[AudioError]()
-    for path in track(recordings, "Counting false alarms", len(recordings)):
+    parts = np.zeros((min(MAX_PARTS, len(recordings)), *counter.counts.shape), np.int64)
+    hours, errors = np.zeros(len(parts)), list[AudioError]()
+    for index, path in enumerate(track(recordings, "Counting false alarms", len(recordings))):
+        before = counter.counts.copy()
         try:
-            seconds += _count_in_recording(listener, path, counter)
+            hours[index % len(parts)] += _count_in_recording(listener, path, counter) / 3600
         except AudioError as error:
             errors.append(error)
+        parts[index % len(parts)] += counter.counts - before
     if errors:
         raise summarize_audio_errors(errors, len(recordings))
-    return AlarmCounts(labels, thresholds, counter.counts, len(recordings), seconds / 3600)
+    return AlarmCounts(labels, thresholds, parts, hours, len(recordings))
 
 
 def _count_in_recording(classifier: Classifier, path: Path, counter: AlarmCounter) -> float:
@@ -122,22 +163,48 @@ def _count_in_recording(classifier: Classifier, path: Path, counter: AlarmCounte
     return stream.seconds
 
 
-def find_thresholds(counts: AlarmCounts, general: float, target_per_hour: float) -> dict[str, float]:
-    """Find a threshold for each label so that all labels together keep a rate of false alarms.
+def find_thresholds(counts: AlarmCounts, general: float, target_per_hour: float) -> FoundThresholds:
+    """Find a threshold for each label so that all labels together keep a rate of false alarms on other recordings.
+
+    The lowest thresholds that keep the target are too low for other recordings. So cross-validation counts the alarms
+    of each part of the recordings at the thresholds that the other parts give. If they are above the target, a share of
+    it is tried.
+    """
+    for share in SHARES:
+        thresholds = lowest_thresholds(counts, general, share * target_per_hour)
+        held_out = _held_out_alarms(counts, general, share * target_per_hour)
+        if held_out is None or held_out <= target_per_hour * counts.hours:
+            break
+    return FoundThresholds(thresholds, held_out)
+
+
+def _held_out_alarms(counts: AlarmCounts, general: float, target_per_hour: float) -> int | None:
+    parts = np.arange(len(counts.parts))
+    if len(parts) == 1:
+        return None
+    return sum(
+        counts.select(parts == part).alarms(lowest_thresholds(counts.select(parts != part), general, target_per_hour))
+        for part in parts
+    )
+
+
+def lowest_thresholds(counts: AlarmCounts, general: float, target_per_hour: float) -> dict[str, float]:
+    """Find low thresholds at which all labels together keep a rate of false alarms on the counted recordings.
 
     All labels begin with the general threshold. While the total is too high, the label with the most alarms gets the
     next threshold with fewer alarms. Infinity means that the label is never sure.
 
-    >>> counts = np.array([[9, 4, 3, 0], [2, 2, 1, 0]])
-    >>> found = AlarmCounts(("dog", "rain"), np.array([0.5, 0.6, 0.7, math.inf]), counts, recordings=1, hours=2.0)
-    >>> find_thresholds(found, general=0.5, target_per_hour=2.5)
+    >>> parts, hours = np.array([[[9, 4, 3, 0], [2, 2, 1, 0]]]), np.array([2.0])
+    >>> found = AlarmCounts(("dog", "rain"), np.array([0.5, 0.6, 0.7, math.inf]), parts, hours, recordings=1)
+    >>> lowest_thresholds(found, general=0.5, target_per_hour=2.5)
     {'dog': 0.7, 'rain': 0.5}
     """
+    table = counts.counts
     rows = np.arange(len(counts.labels))
     chosen = np.full(len(rows), np.searchsorted(counts.thresholds, general))
-    while (alarms := counts.counts[rows, chosen]).sum() > target_per_hour * counts.hours:
+    while (alarms := table[rows, chosen]).sum() > target_per_hour * counts.hours:
         worst = int(alarms.argmax())
-        fewer = counts.counts[worst, chosen[worst] :] < alarms[worst]
+        fewer = table[worst, chosen[worst] :] < alarms[worst]
         chosen[worst] += int(fewer.argmax())
     return dict(zip(counts.labels, counts.thresholds[chosen].tolist(), strict=True))
 
