@@ -120,5 +120,5 @@ def test_without_background_or_probability_nothing_is_added() -> None:
 
 
 def test_settings_refuse_a_minimum_above_the_maximum() -> None:
-    with pytest.raises(ValueError, match="background_min_snr_db 30 is above augment.background_max_snr_db 20"):
+    with pytest.raises(ValueError, match="background_min_snr_db 30 is above"):
         AugmentConfig(background_min_snr_db=30)
