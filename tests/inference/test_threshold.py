@@ -28,12 +28,16 @@ def two_classes(*clips: tuple[float, bool]) -> Threshold:
 
 def test_find_threshold_is_lowest_with_target_accuracy() -> None:
     assert two_classes((0.9, True), (0.8, True), (0.7, True), (0.6, False)) == Threshold(0.7, 1.0, 0.75, 4)
-    assert two_classes((0.9, True), (0.6, True)).probability == 0.6
-    assert two_classes((0.9, True), (0.51, True)) == Threshold(0.51, 1.0, 1.0, 2)
+    assert two_classes((0.9, True), (0.8, True), (0.7, True), (0.7, False)).probability == 0.8
 
 
 def test_find_threshold_out_of_reach_is_most_accurate() -> None:
     assert two_classes((0.9, False), (0.8, True), (0.7, True), (0.6, False)) == Threshold(0.7, 2 / 3, 0.75, 4)
+
+
+def test_find_threshold_of_right_answers_is_a_half() -> None:
+    """A high threshold would make answers unsure of which no mistake warns."""
+    assert two_classes((0.999, True), (0.994, True), (0.996, True)) == Threshold(0.5, 1.0, 1.0, 3)
 
 
 def test_find_threshold_without_clips_raises() -> None:

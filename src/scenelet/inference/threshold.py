@@ -177,6 +177,8 @@ def find_threshold(targets: ArrayLike, probabilities: ArrayLike) -> Threshold:
 
     >>> find_threshold([0, 0, 1], [[0.9, 0.1], [0.7, 0.3], [0.6, 0.4]])
     Threshold(probability=0.7, accuracy=1.0, coverage=0.6666666666666666, clips=3)
+    >>> find_threshold([0, 0, 1], [[0.9, 0.1], [0.7, 0.3], [0.1, 0.9]])  # all answers are right
+    Threshold(probability=0.5, accuracy=1.0, coverage=1.0, clips=3)
     """
     rows, true = np.asarray(probabilities, np.float64), np.asarray(targets)
     if len(rows) == 0 or len(rows) != len(true):
@@ -199,6 +201,5 @@ def find_threshold(targets: ArrayLike, probabilities: ArrayLike) -> Threshold:
     else:
         best = len(sure) - 1
     candidates = falling[last]
-    if falling[-1] < MIN_THRESHOLD:
-        candidates[-1] = MIN_THRESHOLD  # the same clips are sure
+    candidates[-1] = MIN_THRESHOLD  # the same clips are sure
     return Threshold(float(candidates[best]), float(accuracy[best]), float(coverage[best]), len(top))
