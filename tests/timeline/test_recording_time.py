@@ -30,6 +30,14 @@ AUDIOMOTH = "Recorded at {} by AudioMoth 242A2605648965BB at medium gain while b
         ("garden_20240501T053000Z.wav", DAWN.replace(tzinfo=UTC)),
         ("5AFCE2E0.WAV", datetime(2018, 5, 17, 2, 3, 12, tzinfo=UTC)),  # AudioMoth, firmware of 2018
         ("20240501_053000_12345.wav", DAWN),
+        ("2024-05-01_05-30-00.wav", DAWN),
+        ("2024-05-01T05:30:00.wav", DAWN),
+        ("garden 2024-05-01 05.30.00.wav", DAWN),
+        ("2024_05_01_05_30_00_12.wav", DAWN),
+        ("2024-05-01_05-30-00+0200.wav", DAWN.replace(tzinfo=timezone(timedelta(hours=2)))),
+        ("2024-0501_05-30-00.wav", None),
+        ("2024-05-01_05-3000.wav", None),
+        ("2024-05-01.wav", None),
         ("20241301_053000.wav", None),  # month 13
         ("20240501_256000.wav", None),
         ("120240501_053000.wav", None),

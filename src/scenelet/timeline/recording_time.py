@@ -19,8 +19,9 @@ HEX_SECONDS = range(0x58000000, 0x60000000)
 """Seconds since 1970 in names of old AudioMoth firmware: October 2016 to January 2021."""
 
 _NAME = re.compile(
-    r"(?<!\d)(?P<date>(?:19|20)\d{6})[-_T ]?(?P<time>\d{6})(?:[._](?P<ms>\d{3})(?!\d))?"
-    r"(?P<zone>Z|[+-]\d{2}:?\d{2})?(?!\d)",
+    r"(?<!\d)(?P<year>(?:19|20)\d\d)(?P<dash>[-_.]?)(?P<month>\d\d)(?P=dash)(?P<day>\d\d)[-_T ]?"
+    r"(?P<hour>\d\d)(?P<colon>[-_.:]?)(?P<minute>\d\d)(?P=colon)(?P<second>\d\d)"
+    r"(?:[._](?P<ms>\d{3})(?!\d))?(?P<zone>Z|[+-]\d{2}:?\d{2})?(?!\d)",
     re.ASCII,
 )
 _HEX_NAME = re.compile(r"[0-9A-F]{8}")
@@ -52,6 +53,8 @@ def time_in_name(name: str) -> datetime | None:
     datetime.datetime(2024, 5, 1, 5, 30)
     >>> time_in_name("20240501T053000+0200.flac").isoformat()
     '2024-05-01T05:30:00+02:00'
+    >>> time_in_name("2024-05-01_05-30-00.wav")
+    datetime.datetime(2024, 5, 1, 5, 30)
     >>> time_in_name("5AFCE2E0.WAV").isoformat()
     '2018-05-17T02:03:12+00:00'
     >>> time_in_name("rain-2.wav") is None
@@ -61,9 +64,14 @@ def time_in_name(name: str) -> datetime | None:
     if _HEX_NAME.fullmatch(stem) and int(stem, 16) in HEX_SECONDS:
         return datetime.fromtimestamp(int(stem, 16), UTC)
     for found in _NAME.finditer(stem):
-        milliseconds = f".{found['ms']}" if found["ms"] else ""
-        if time := _parse(f"{found['date']}T{found['time']}{milliseconds}{found['zone'] or ''}"):
-            return time
+        part = found.groupdict("")
+        date, time = (
+            f"{part['year']}-{part['month']}-{part['day']}",
+            f"{part['hour']}:{part['minute']}:{part['second']}",
+        )
+        milliseconds = f".{part['ms']}" if part["ms"] else ""
+        if begin := _parse(f"{date}T{time}{milliseconds}{part['zone']}"):
+            return begin
     return None
 
 
