@@ -39,6 +39,7 @@ def test_run_with_a_folder_of_background(
     run, model = tmp_path / "run", tmp_path / "run" / "model.scn"
     monkeypatch.chdir(noises.parent)
     changes = [*tiny_settings, "schedule.epochs=2", "prune.epochs=1", f"data.background={noises.name}", "split.fold=1"]
+    changes += ["augment.background_probability=0.5"]
     config = load_recipe("low_complexity", changes)
     train(tone_set, run, config, recipe="low_complexity")
     monkeypatch.chdir(tmp_path)  # the run knows the folder's absolute path
@@ -55,6 +56,20 @@ def test_run_with_a_folder_of_background(
     assert len(read_history(run, stored)) == 2
     report = evaluate(str(model), tone_set)  # the folder is not part of the data, the split is the same
     assert (report["split"], report["clips"], report["warning"]) == ("test", 8, None)
+
+
+def test_waveforms_with_background_under_them(
+    tone_set: Path, tiny_settings: list[str], noises: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The loss differs from that without, and a second training is the same."""
+    own = ["schedule.epochs=1", f"data.background={noises}", "waveform.train=true", "waveform.reuse_epochs=2"]
+    losses = []
+    for index, share in enumerate((1, 1, 0)):
+        run, changes = tmp_path / str(index), [*tiny_settings, *own, f"augment.background_probability={share}"]
+        train(tone_set, run, load_recipe("low_complexity", changes))
+        losses.append(read_metrics(run)["test"]["log_loss"])
+        assert ("not mixed, and under 100 % of the other clips" in capsys.readouterr().err) == bool(share)
+    assert losses[0] == losses[1] != losses[2]
 
 
 def test_warnings_advise_no_background_if_there_is_one(
