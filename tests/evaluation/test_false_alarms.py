@@ -178,6 +178,12 @@ def test_find_thresholds_keeps_the_target_on_recordings_that_it_left_out() -> No
     assert (enough.thresholds, enough.held_out_alarms) == ({"dog": 0.5, "rain": 0.5}, 12)
 
 
+def test_find_thresholds_takes_the_first_share_that_keeps_the_target() -> None:
+    """For 1 per hour, the first two parts choose 0.5, at which the third has 4. For half of that, they choose 0.7."""
+    parts = parts_of([[1, 0, 0, 0]], [[1, 0, 0, 0]], [[4, 2, 0, 0]])
+    assert find_thresholds(parts, 0.5, 1.0) == FoundThresholds({"dog": 0.9}, held_out_alarms=2)
+
+
 @given(st.lists(tables.filter(lambda table: len(table) == 1), min_size=2, max_size=5), st.floats(0.1, 30))
 def test_find_thresholds_meet_the_target_on_all_recordings_together(parts: list, target: float) -> None:
     counts = parts_of(*([[*row, 0] for row in part] for part in parts))
