@@ -121,7 +121,12 @@ def test_load_recipe_bad_file_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    ["augment.gain_db=6", "augment.filter_augment_db=6", "mixing.mixup_domain=power"],
+    [
+        "augment.gain_db=6",
+        "augment.filter_augment_db=6",
+        "augment.background_probability=0.5",
+        "mixing.mixup_domain=power",
+    ],
     ids=lambda change: change,
 )
 def test_load_recipe_gains_need_decibels_of_power(change: str) -> None:

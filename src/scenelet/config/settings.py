@@ -179,12 +179,14 @@ class RunConfig(Section):
         loud = (
             self.augment.gain_db
             or self.augment.filter_augment_db
+            or self.augment.background_probability
             or (self.mixing.mixup and self.mixing.mixup_domain == "power")
         )
         if loud and not decibels:
             raise ValueError(
-                "augment.gain_db, augment.filter_augment_db and mixing.mixup_domain = 'power' need features in decibels"
-                " of power: set features.log_before_mel = false and features.power = 2"
+                "augment.gain_db, augment.filter_augment_db, augment.background_probability and mixing.mixup_domain ="
+                " 'power' need features in decibels of power: set features.log_before_mel = false and"
+                " features.power = 2"
             )
         if self.window.samples(self.features.sample_rate) <= self.features.n_fft // 2:
             raise ValueError("window.seconds is shorter than half of features.n_fft")

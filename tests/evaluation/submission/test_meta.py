@@ -92,6 +92,12 @@ def test_meta_information_lists_only_the_methods_in_use(details_file: Path) -> N
     words = "time rolling, time stretching, cropping, frequency shifting, gain, filtering"
     augmented = changed(model, provenance=training_settings(no_mixing, every))
     assert meta_information(augmented, details)["system"]["description"]["data_augmentation"] == words
+    under = changed(
+        model, provenance=training_settings(no_mixing, AugmentConfig(time_roll=0, background_probability=1))
+    )
+    assert meta_information(under, details)["system"]["description"]["data_augmentation"] is None
+    heard = changed(under, background=under.labels[0])
+    assert meta_information(heard, details)["system"]["description"]["data_augmentation"] == "mixing with background"
     provenance = training_settings(no_mixing, AugmentConfig(time_roll=0))
     waveform = {"train": True, "speed": 0.1, "mix_probability": 0.5, "noise_probability": 0.5}
     mixed = changed(model, provenance={**provenance, "waveform": waveform})

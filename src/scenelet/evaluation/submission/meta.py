@@ -111,6 +111,7 @@ def data_augmentation(model: SceneModel) -> str | None:
         "filtering": augment.filter_augment_db,
         "frequency masking": augment.frequency_mask,
         "time masking": augment.time_mask,
+        "mixing with background": model.background is not None and augment.background_probability,
         "speed perturbation": waveform.speed,
         "pitch shifting": waveform.pitch_semitones and waveform.pitch_probability,
         "time shifting": waveform.shift_seconds,
