@@ -34,7 +34,12 @@ def noises(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_run_with_a_folder_of_background(
-    tone_set: Path, tiny_settings: list[str], noises: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tone_set: Path,
+    tiny_settings: list[str],
+    noises: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     run, model = tmp_path / "run", tmp_path / "run" / "model.scn"
     monkeypatch.chdir(noises.parent)
@@ -56,6 +61,13 @@ def test_run_with_a_folder_of_background(
     assert len(read_history(run, stored)) == 2
     report = evaluate(str(model), tone_set)  # the folder is not part of the data, the split is the same
     assert (report["split"], report["clips"], report["warning"]) == ("test", 8, None)
+    capsys.readouterr()
+    evaluate(str(model), tone_set, background=noises)
+    assert "the model was trained with these recordings" in capsys.readouterr().err
+    (other := tmp_path / "other").mkdir()
+    (other / "a.wav").write_bytes((noises / "a.wav").read_bytes())
+    evaluate(str(model), tone_set, background=other)
+    assert "trained with these recordings" not in capsys.readouterr().err
 
 
 def test_waveforms_with_background_under_them(

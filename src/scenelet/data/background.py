@@ -51,11 +51,21 @@ def add_background(table: ClipTable, config: DataConfig) -> ClipTable:
             f"data.background is {config.background!r}, which is neither a class of {table.root} nor a folder"
             f"{did_you_mean(value, labels)}; give the name of a class, or the path of a folder of recordings"
         )
-    added = _folder_clips(folder)
+    added = folder_clips(folder)
     _check_no_clip(folder, added, table)
     check_alike_labels(folder, [*labels, DEFAULT])
     clips = tuple(sorted((*table.clips, *added), key=lambda clip: clip.name))
     return replace(table, clips=clips, background=DEFAULT, background_clips=added)
+
+
+def background_hash(clips: Clips) -> str:
+    """Return a hash of the names of a folder's recordings, 16 hexadecimal digits: equal folders have equal ones.
+
+    >>> background_hash((Clip(Path("wind.wav"), "background/wind.wav", "background", group="wind"),))
+    '757e371ca5fcbc5a'
+    """
+    names = "\n".join(sorted(clip.name for clip in clips))
+    return hashlib.sha256(names.encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 def absolute_background(config: DataConfig, table: ClipTable) -> DataConfig:
@@ -68,7 +78,12 @@ def absolute_background(config: DataConfig, table: ClipTable) -> DataConfig:
     return config.model_copy(update={"background": str(Path(config.background).expanduser().resolve())})
 
 
-def _folder_clips(folder: Path) -> Clips:
+def folder_clips(folder: Path) -> Clips:
+    """Return the recordings of a folder as clips of background, in groups as `add_background` says.
+
+    Raises:
+        UsageError: there are none.
+    """
     paths = find_recordings(folder)
     if not paths:
         raise UsageError(f"data.background: {folder} holds no recordings; give a folder that does")

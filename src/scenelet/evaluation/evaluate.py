@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 import numpy as np
 
+from scenelet.data.background import background_hash, folder_clips
 from scenelet.data.clips import MULTI_LABELS, Clip, ClipTable, MultiLabel
 from scenelet.data.load import load_table
 from scenelet.data.tau import is_tau_root
@@ -89,6 +90,8 @@ def evaluate(
     if store:
         check_storable(model)
     classifier = load(model)
+    if background is not None:
+        _warn_of_training(background, classifier)
     if out is not None:
         make_folder(out)
     history = find_history(run, classifier.model, model_path(model)) if out is not None else []
@@ -143,6 +146,16 @@ def _check_background(background: Path | None, target_per_hour: float | None, st
     if target_per_hour is not None and not 0 < target_per_hour < math.inf:
         raise UsageError(f"--target-per-hour {target_per_hour:g}: give a rate above 0")
     return find_background(background)
+
+
+def _warn_of_training(background: Path, classifier: Classifier) -> None:
+    """Warn if the recordings of background are those that the model was trained with."""
+    trained = classifier.model.provenance.get("background_hash")
+    if background.is_dir() and trained == background_hash(folder_clips(background)):
+        print_warning(
+            f"warning: --background {background}: the model was trained with these recordings, so its rate of false"
+            " alarms is too low; give others"
+        )
 
 
 def _false_alarms(

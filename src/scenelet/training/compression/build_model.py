@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scenelet import __version__
 from scenelet.config import PruneConfig, RunConfig
 from scenelet.config.run_folder import RunRecord
+from scenelet.data.background import background_hash
 from scenelet.data.clips import Clips
 from scenelet.data.splits import split_hash
 from scenelet.evaluation.metrics import classification_report
@@ -169,6 +170,7 @@ def _provenance(record: RunRecord, dataset: Dataset, masks: Masks, settings: Pru
         "synthetic": table.synthetic,
         "tau_3_class": table.tau_3_class,
         **({"multi_label": table.multi_label} if table.multi_label != "refuse" else {}),
+        **({"background_hash": background_hash(table.background_clips)} if table.background_clips else {}),
         "split": config.split.model_dump(),
         "split_hash": split_hash(dataset.split),
         **_own_split_hash(dataset),
