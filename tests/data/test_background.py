@@ -77,7 +77,7 @@ def test_recordings_in_one_subfolder_are_groups_of_their_own(tmp_path: Path) -> 
     [
         ([], " ", ("rain", "sea"), "data.background is empty; give"),
         ([], "rian", ("rain", "sea"), r"'rian', which is neither a class of \. nor a folder; did you mean 'rain'\?"),
-        (["notes.txt"], "", ("rain", "sea"), "holds no recordings; give a folder that does"),
+        (["notes.txt"], "", ("rain", "sea"), "holds no recordings of background; give a folder that does"),
         (["a.wav"], "", ("rain", "Background"), "look alike"),
     ],
     ids=["empty", "unknown", "empty folder", "alike label"],

@@ -35,6 +35,11 @@ AUDIOMOTH = "Recorded at {} by AudioMoth 242A2605648965BB at medium gain while b
         ("garden 2024-05-01 05.30.00.wav", DAWN),
         ("2024_05_01_05_30_00_12.wav", DAWN),
         ("2024-05-01_05-30-00+0200.wav", DAWN.replace(tzinfo=timezone(timedelta(hours=2)))),
+        ("2024.05.01.05.30.00.wav", DAWN),
+        ("2024-05-01_05-30-00-0123.wav", DAWN),  # a number, not a zone
+        ("2024-05-01_05-30-00-9999.wav", DAWN),
+        ("Recording 2024-05-01 05-30-00 PM.wav", None),
+        ("20240501_053000pm.wav", None),
         ("2024-0501_05-30-00.wav", None),
         ("2024-05-01_05-3000.wav", None),
         ("2024-05-01.wav", None),

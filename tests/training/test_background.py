@@ -29,13 +29,29 @@ def test_powers_add_at_the_signal_to_noise_ratio(rng: np.random.Generator) -> No
         gain = level(clip[..., part]) - level(other) - ratio
         expected = 10 ** ((other + gain) / 10)
         expected[..., part] += 10 ** (clip[..., part] / 10)
-        torch.testing.assert_close(found, 10 * torch.log10(expected), rtol=0, atol=1e-3)
+        torch.testing.assert_close(found, 10 * torch.log10(expected).clamp(min=-10), rtol=0, atol=1e-3)
 
 
 def test_background_far_below_changes_nothing() -> None:
     x, sounds = torch.full((1, 1, BANDS, FRAMES), -30.0), torch.full((1, 1, BANDS, FRAMES), -30.0)
     mixed = add_background(x, sounds, np.array([90.0]), np.ones((1, FRAMES), bool))
     torch.testing.assert_close(mixed, x, rtol=0, atol=1e-4)
+
+
+def test_no_value_is_below_the_floor_of_log_mel() -> None:
+    x, sounds = torch.full((1, 1, BANDS, FRAMES), -60.0), torch.full((1, 1, BANDS, FRAMES), -100.0)
+    sounds[:, :, 0] = -10  # the upper bands are empty
+    heard = np.arange(FRAMES)[None] < 10
+    mixed = add_background(x, sounds, np.array([20.0]), heard)
+    assert mixed.min() == -100
+    assert level(mixed[..., 10:]) == pytest.approx(-80, abs=0.05)  # with the floor of seven bands
+
+
+def test_silent_background_stays_silent() -> None:
+    x, sounds = torch.full((1, 1, BANDS, FRAMES), -30.0), torch.full((1, 1, BANDS, FRAMES), -100.0)
+    mixed = add_background(x, sounds, np.array([0.0]), np.arange(FRAMES)[None] < 10)
+    assert mixed[..., :10].unique().tolist() == [-30]
+    assert mixed[..., 10:].unique().tolist() == [-100]
 
 
 @pytest.mark.parametrize("min_part", [0.01, 0.2, 1.0])
@@ -80,6 +96,15 @@ def test_only_other_clips_get_background_and_labels_stay() -> None:
     assert torch.equal(y, labels)
     assert torch.equal(x[own], plain[own])
     torch.testing.assert_close(x[~own], torch.full_like(x[~own], -20 + 10 * np.log10(1.1)), rtol=0, atol=1e-3)
+
+
+def test_a_clip_that_may_be_cropped_is_heard_in_all_of_its_window() -> None:
+    for crop_frames, whole in ((0, False), (3, True)):
+        batches = batches_of(1.0, background_min_part=0.2, background_min_snr_db=60, background_max_snr_db=60)
+        assert batches.background is not None
+        config = batches.background.config.model_copy(update={"crop_frames": crop_frames})
+        x, y = epoch(replace(batches, background=replace(batches.background, config=config)))
+        assert (x[y[:, 1] == 0] > -21).all() == whole
 
 
 def test_the_probability_is_per_clip_and_the_ratio_is_drawn() -> None:

@@ -63,9 +63,10 @@ def test_run_with_a_folder_of_background(
     assert (report["split"], report["clips"], report["warning"]) == ("test", 8, None)
     capsys.readouterr()
     evaluate(str(model), tone_set, background=noises)
-    assert "the model was trained with these recordings" in capsys.readouterr().err
+    assert "the model was trained with these recordings of background" in capsys.readouterr().err
     (other := tmp_path / "other").mkdir()
-    (other / "a.wav").write_bytes((noises / "a.wav").read_bytes())
+    for path in noises.iterdir():  # the same names, other sound
+        soundfile.write(other / path.name, soundfile.read(path)[0][::-1], 8000)
     evaluate(str(model), tone_set, background=other)
     assert "trained with these recordings" not in capsys.readouterr().err
 

@@ -176,16 +176,16 @@ class RunConfig(Section):
                 f"prune.members = {self.prune.members} is more than network.members = {self.network.members}; lower it"
             )
         decibels = not self.features.log_before_mel and self.features.power == 2
-        loud = (
-            self.augment.gain_db
-            or self.augment.filter_augment_db
-            or self.augment.background_probability
-            or (self.mixing.mixup and self.mixing.mixup_domain == "power")
-        )
-        if loud and not decibels:
+        augment, mixing = self.augment, self.mixing
+        loud = {
+            "augment.gain_db": augment.gain_db,
+            "augment.filter_augment_db": augment.filter_augment_db,
+            "augment.background_probability": augment.background_probability,
+            "mixing.mixup_domain = 'power'": mixing.mixup and mixing.mixup_domain == "power",
+        }
+        if (used := [name for name, amount in loud.items() if amount]) and not decibels:
             raise ValueError(
-                "augment.gain_db, augment.filter_augment_db, augment.background_probability and mixing.mixup_domain ="
-                " 'power' need features in decibels of power: set features.log_before_mel = false and"
+                f"{' and '.join(used)} need features in decibels of power: set features.log_before_mel = false and"
                 " features.power = 2"
             )
         if self.window.samples(self.features.sample_rate) <= self.features.n_fft // 2:

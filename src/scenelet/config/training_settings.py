@@ -112,9 +112,14 @@ class AugmentConfig(Section):
     background_min_snr_db: float = Field(
         0.0, ge=-60, le=120, description="minimum level of a clip above the background under it, dB"
     )
-    background_max_snr_db: float = Field(20.0, ge=-60, le=120, description="maximum level of such a clip, dB")
+    background_max_snr_db: float = Field(
+        20.0, ge=-60, le=120, description="maximum level of a clip above the background under it, dB"
+    )
     background_min_part: float = Field(
-        0.2, gt=0, le=1, description="minimum part of the window in which such a clip is heard, as a fraction"
+        0.2,
+        gt=0,
+        le=1,
+        description="minimum part of the window in which such a clip is heard, as a fraction; with crop_frames: all",
     )
 
     @model_validator(mode="after")

@@ -15,6 +15,8 @@ DEFAULT = "background"
 """Label of the recordings of a folder, and default name of the class."""
 NAMES = (DEFAULT, "_background_noise_", "background_noise", "background noise")
 """Labels that the default means, the first one that is present."""
+HASHED_BYTES = 1 << 16
+"""Bytes at the start of a recording that `background_hash` compares."""
 
 
 def add_background(table: ClipTable, config: DataConfig) -> ClipTable:
@@ -59,13 +61,13 @@ def add_background(table: ClipTable, config: DataConfig) -> ClipTable:
 
 
 def background_hash(clips: Clips) -> str:
-    """Return a hash of the names of a folder's recordings, 16 hexadecimal digits: equal folders have equal ones.
-
-    >>> background_hash((Clip(Path("wind.wav"), "background/wind.wav", "background", group="wind"),))
-    '757e371ca5fcbc5a'
-    """
-    names = "\n".join(sorted(clip.name for clip in clips))
-    return hashlib.sha256(names.encode(errors="surrogateescape")).hexdigest()[:16]
+    """Return a hash of the size and the first bytes of all recordings, whatever their names: 16 hexadecimal digits."""
+    digests = []
+    for path in {clip.path for clip in clips}:
+        with path.open("rb") as file:
+            start = file.read(HASHED_BYTES)
+        digests.append(hashlib.sha256(f"{path.stat().st_size} ".encode() + start).digest())
+    return hashlib.sha256(b"".join(sorted(digests))).hexdigest()[:16]
 
 
 def absolute_background(config: DataConfig, table: ClipTable) -> DataConfig:
@@ -86,7 +88,7 @@ def folder_clips(folder: Path) -> Clips:
     """
     paths = find_recordings(folder)
     if not paths:
-        raise UsageError(f"data.background: {folder} holds no recordings; give a folder that does")
+        raise UsageError(f"{folder}: holds no recordings of background; give a folder that does")
     names = {path: path.relative_to(folder).parts for path in paths}
     groups = {path: normalize(parts[0]) if len(parts) > 1 else "/".join(parts) for path, parts in names.items()}
     if len(set(groups.values())) == 1:

@@ -9,7 +9,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.box import SIMPLE
 from rich.table import Column, Table
 from rich.text import Text
@@ -42,11 +41,11 @@ def alarm_report(
         predictions: the evaluated clips, on which thresholds cost right answers.
 
     Returns:
-        "recordings", "hours", "target_per_hour", "warning" (None, or why the hours are too few), "per_label" and
+        "recordings", "hours", "target_per_hour", "warning" (None, or why the rate is uncertain), "per_label" and
         "total". These have the "clips" and, under "before" and "after", "threshold" (None: never sure; missing in the
         total), "alarms", "per_hour" with its interval, and "recall", the fraction of the clips with a right and sure
-        answer. "held_out" has the cross-validated "alarms" and their rate "per_hour" (None: one
-        recording). "thresholds" and "counts" {label: [...]} have the alarms at each threshold but infinity.
+        answer. "held_out" has the cross-validated "alarms" and their rate "per_hour", or it is
+        None. "thresholds" and "counts" {label: [...]} have the alarms at each threshold but infinity.
     """
     before, thresholds, table = dict.fromkeys(counts.labels, general), found.thresholds, counts.counts
     targets = [clip for clip in predictions if clip.label in before]
@@ -55,8 +54,7 @@ def alarm_report(
         return {"alarms": alarms, "per_hour": asdict(poisson_interval(alarms, counts.hours))}
 
     def state(labels: Sequence[str], of: Mapping[str, float]) -> dict[str, Any]:
-        columns = {label: np.searchsorted(counts.thresholds, of[label]) for label in labels}
-        alarms = sum(int(table[counts.labels.index(label), k]) for label, k in columns.items())
+        alarms = counts.alarms({label: of[label] for label in labels})
         clips = [clip for clip in targets if clip.label in labels]
         sure = [clip.is_correct and clip.is_sure(of[clip.label]) for clip in clips]
         return rate(alarms) | {"recall": sum(sure) / len(sure) if sure else None}
@@ -72,7 +70,7 @@ def alarm_report(
         "recordings": counts.recordings,
         "hours": counts.hours,
         "target_per_hour": target_per_hour,
-        "warning": _warning(counts.hours, target_per_hour),
+        "warning": _warning(counts.hours, found.held_out_alarms, target_per_hour),
         "total": {
             "clips": len(targets),
             "before": state(counts.labels, before),
@@ -85,14 +83,19 @@ def alarm_report(
     }
 
 
-def _warning(hours: float, target_per_hour: float) -> str | None:
+def _warning(hours: float, held_out_alarms: int | None, target_per_hour: float) -> str | None:
     needed = hours_needed(target_per_hour)
-    if hours >= needed:
-        return None
-    return (
-        f"{hours:.2g} h of background are too few for a target of {target_per_hour:g} per hour: not even a recording"
-        f" without false alarms would show it; record {math.ceil(10 * needed) / 10:g} h or more"
-    )
+    if hours < needed:
+        return (
+            f"{hours:.2g} h of background are too few for a target of {target_per_hour:g} per hour: not even a"
+            f" recording without false alarms would show it; record {math.ceil(10 * needed) / 10:g} h or more"
+        )
+    if held_out_alarms is not None and held_out_alarms > target_per_hour * hours:
+        return (
+            f"the cross-validated rate is above the target of {target_per_hour:g} per hour: expect more false alarms in"
+            " other recordings; record more background, or train with it"
+        )
+    return None
 
 
 def alarm_table(report: Mapping[str, Any]) -> Table:

@@ -9,8 +9,8 @@ from typing import Any, get_args
 
 import numpy as np
 
-from scenelet.data.background import background_hash, folder_clips
-from scenelet.data.clips import MULTI_LABELS, Clip, ClipTable, MultiLabel
+from scenelet.data.background import background_hash
+from scenelet.data.clips import MULTI_LABELS, Clip, Clips, ClipTable, MultiLabel
 from scenelet.data.load import load_table
 from scenelet.data.tau import is_tau_root
 from scenelet.errors import DataError, UsageError, did_you_mean
@@ -90,8 +90,6 @@ def evaluate(
     if store:
         check_storable(model)
     classifier = load(model)
-    if background is not None:
-        _warn_of_training(background, classifier)
     if out is not None:
         make_folder(out)
     history = find_history(run, classifier.model, model_path(model)) if out is not None else []
@@ -136,36 +134,31 @@ def _check_options(out: Path | None, run: Path | None, examples: int, audio: str
         raise UsageError(f"--audio {audio}: give one of {', '.join(get_args(AudioChoice))}")
 
 
-def _check_background(background: Path | None, target_per_hour: float | None, store: bool) -> list[Path]:
+def _check_background(background: Path | None, target_per_hour: float | None, store: bool) -> Clips:
     """Check the options on false alarms, and return the recordings of background."""
     if background is None:
         if store or target_per_hour is not None:
             option = "--store" if store else "--target-per-hour"
             raise UsageError(f"{option} needs recordings of none of the classes; give them by --background")
-        return []
+        return ()
     if target_per_hour is not None and not 0 < target_per_hour < math.inf:
         raise UsageError(f"--target-per-hour {target_per_hour:g}: give a rate above 0")
     return find_background(background)
 
 
-def _warn_of_training(background: Path, classifier: Classifier) -> None:
-    """Warn if the recordings of background are those that the model was trained with."""
-    trained = classifier.model.provenance.get("background_hash")
-    if background.is_dir() and trained == background_hash(folder_clips(background)):
-        print_warning(
-            f"warning: --background {background}: the model was trained with these recordings, so its rate of false"
-            " alarms is too low; give others"
-        )
-
-
 def _false_alarms(
-    classifier: Classifier, recordings: Sequence[Path], target_per_hour: float, predictions: Sequence[ClipPrediction]
+    classifier: Classifier, recordings: Clips, target_per_hour: float, predictions: Sequence[ClipPrediction]
 ) -> dict[str, Any]:
     counts, general = count_alarms(classifier, recordings), general_threshold(classifier.model.results)
     found = find_thresholds(counts, general, target_per_hour)
     report = alarm_report(counts, general, found, target_per_hour, predictions)
     if report["warning"]:
         print_warning(f"warning: {report['warning']}")
+    if classifier.model.provenance.get("background_hash") == background_hash(recordings):
+        print_warning(
+            "warning: the model was trained with these recordings of background, so the rate of false alarms is too"
+            " low; give others"
+        )
     return report
 
 

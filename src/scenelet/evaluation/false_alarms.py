@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaincinv
 
-from scenelet.audio.io import blocks, find_recordings, info, summarize_audio_errors
+from scenelet.audio.io import blocks, info, summarize_audio_errors
+from scenelet.data.background import DEFAULT, folder_clips
+from scenelet.data.clips import Clip, Clips
 from scenelet.errors import AudioError, UsageError
 from scenelet.evaluation.bootstrap import LEVEL, Interval
 from scenelet.inference.classifier import Classifier
@@ -27,9 +29,9 @@ TARGET_PER_HOUR = 1.0
 GRID = np.unique(np.concatenate([np.arange(1, 198) / 200, 1 - np.geomspace(0.01, 1e-4, 13)]).round(6))
 """Thresholds at which alarms are counted, besides the general one and infinity: steps of 0.005, and finer near 1."""
 MAX_PARTS = 10
-"""Maximum number of parts of the recordings, of which each one checks thresholds that are found on the others."""
+"""Maximum number of parts into which the recordings are divided for cross-validation."""
 SHARES = (1.0, 0.5, 0.25, 0.125, 0.0)
-"""Parts of the target for which thresholds are tried, as fractions."""
+"""Shares of the target for which thresholds are tried."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,9 +68,9 @@ class AlarmCounts:
         return replace(self, parts=self.parts[parts], part_hours=self.part_hours[parts])
 
     def alarms(self, thresholds: Mapping[str, float]) -> int:
-        """Return the number of alarms of all labels at one threshold per label."""
-        columns = np.searchsorted(self.thresholds, [thresholds[label] for label in self.labels])
-        return int(self.counts[np.arange(len(self.labels)), columns].sum())
+        """Return the number of alarms of some labels together, at a threshold for each."""
+        rows = [self.labels.index(label) for label in thresholds]
+        return int(self.counts[rows, np.searchsorted(self.thresholds, list(thresholds.values()))].sum())
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ class FoundThresholds:
 
     Attributes:
         thresholds: one per label; infinity: the label is never sure.
-        held_out_alarms: alarms of each part at the thresholds that the others give; None: one recording.
+        held_out_alarms: alarms of each part at the thresholds that the others give. It is None if one part has more
+            hours than all others, because they are too few to choose thresholds.
     """
 
     thresholds: dict[str, float]
@@ -129,8 +132,12 @@ class AlarmCounter:
             self._sure = sure
 
 
-def count_alarms(classifier: Classifier, recordings: Sequence[Path]) -> AlarmCounts:
+def count_alarms(classifier: Classifier, recordings: Clips) -> AlarmCounts:
     """Count the events in recordings of none of the classes, in constant memory.
+
+    Args:
+        classifier: the model.
+        recordings: see `find_background`. Neighboring groups are one part.
 
     Raises:
         AudioError: recordings cannot be read.
@@ -139,15 +146,16 @@ def count_alarms(classifier: Classifier, recordings: Sequence[Path]) -> AlarmCou
     thresholds = np.append(np.union1d(GRID, general_threshold(classifier.model.results)), math.inf)
     counter = AlarmCounter(labels, thresholds, make_smoother(classifier).margin)
     listener = Classifier(classifier.model, runtime=classifier.runtime, callers=cpu_count())  # a thread per window
-    parts = np.zeros((min(MAX_PARTS, len(recordings)), *counter.counts.shape), np.int64)
+    groups = list(dict.fromkeys(clip.group for clip in recordings))
+    parts = np.zeros((min(MAX_PARTS, len(groups)), *counter.counts.shape), np.int64)
     hours, errors = np.zeros(len(parts)), list[AudioError]()
-    for index, path in enumerate(track(recordings, "Counting false alarms", len(recordings))):
-        before = counter.counts.copy()
+    for clip in track(recordings, "Counting false alarms", len(recordings)):
+        before, part = counter.counts.copy(), groups.index(clip.group) * len(parts) // len(groups)
         try:
-            hours[index % len(parts)] += _count_in_recording(listener, path, counter) / 3600
+            hours[part] += _count_in_recording(listener, clip.path, counter) / 3600
         except AudioError as error:
             errors.append(error)
-        parts[index % len(parts)] += counter.counts - before
+        parts[part] += counter.counts - before
     if errors:
         raise summarize_audio_errors(errors, len(recordings))
     return AlarmCounts(labels, thresholds, parts, hours, len(recordings))
@@ -167,21 +175,22 @@ def find_thresholds(counts: AlarmCounts, general: float, target_per_hour: float)
     """Find a threshold for each label so that all labels together keep a rate of false alarms on other recordings.
 
     The lowest thresholds that keep the target are too low for other recordings. So cross-validation counts the alarms
-    of each part of the recordings at the thresholds that the other parts give. If they are above the target, a share of
-    it is tried.
+    of each part of the recordings at the thresholds that the other parts give. If they are above the target, thresholds
+    for a share of it are tried. If no share keeps the target, the one with the fewest alarms is taken.
     """
-    for share in SHARES:
-        thresholds = lowest_thresholds(counts, general, share * target_per_hour)
-        held_out = _held_out_alarms(counts, general, share * target_per_hour)
-        if held_out is None or held_out <= target_per_hour * counts.hours:
-            break
-    return FoundThresholds(thresholds, held_out)
+    if 2 * counts.part_hours.max() > counts.hours:
+        return FoundThresholds(lowest_thresholds(counts, general, target_per_hour), None)
+    tried = []
+    for rate in (share * target_per_hour for share in SHARES):
+        held_out = _held_out_alarms(counts, general, rate)
+        tried.append(FoundThresholds(lowest_thresholds(counts, general, rate), held_out))
+        if held_out <= target_per_hour * counts.hours:
+            return tried[-1]
+    return min(tried, key=lambda found: found.held_out_alarms or 0)
 
 
-def _held_out_alarms(counts: AlarmCounts, general: float, target_per_hour: float) -> int | None:
+def _held_out_alarms(counts: AlarmCounts, general: float, target_per_hour: float) -> int:
     parts = np.arange(len(counts.parts))
-    if len(parts) == 1:
-        return None
     return sum(
         counts.select(parts == part).alarms(lowest_thresholds(counts.select(parts != part), general, target_per_hour))
         for part in parts
@@ -234,15 +243,12 @@ def hours_needed(target_per_hour: float) -> float:
     return -math.log(1 - LEVEL) / target_per_hour
 
 
-def find_background(path: Path) -> list[Path]:
-    """List the recordings of `--background`: one file, or those of a folder.
+def find_background(path: Path) -> Clips:
+    """List the recordings of `--background`: one file, or those of a folder, in groups as in training.
 
     Raises:
         UsageError: there are none.
     """
     if not path.exists():
         raise UsageError(f"--background {path}: no such file or folder")
-    paths = find_recordings(path) if path.is_dir() else [path]
-    if not paths:
-        raise UsageError(f"--background {path}: holds no recordings; give a folder that does, or a recording")
-    return paths
+    return folder_clips(path) if path.is_dir() else (Clip(path, path.name, DEFAULT, group=path.name),)

@@ -19,9 +19,9 @@ HEX_SECONDS = range(0x58000000, 0x60000000)
 """Seconds since 1970 in names of old AudioMoth firmware: October 2016 to January 2021."""
 
 _NAME = re.compile(
-    r"(?<!\d)(?P<year>(?:19|20)\d\d)(?P<dash>[-_.]?)(?P<month>\d\d)(?P=dash)(?P<day>\d\d)[-_T ]?"
+    r"(?<!\d)(?P<year>(?:19|20)\d\d)(?P<dash>[-_.]?)(?P<month>\d\d)(?P=dash)(?P<day>\d\d)[-_.T ]?"
     r"(?P<hour>\d\d)(?P<colon>[-_.:]?)(?P<minute>\d\d)(?P=colon)(?P<second>\d\d)"
-    r"(?:[._](?P<ms>\d{3})(?!\d))?(?P<zone>Z|[+-]\d{2}:?\d{2})?(?!\d)",
+    r"(?:[._](?P<ms>\d{3})(?!\d))?(?P<zone>Z|[+-](?:0\d|1[0-4]):?(?:00|15|30|45)(?!\d))?(?!\d|\s?[AaPp][Mm])",
     re.ASCII,
 )
 _HEX_NAME = re.compile(r"[0-9A-F]{8}")

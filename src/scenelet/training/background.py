@@ -7,10 +7,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from scenelet.audio.log_mel import POWER_FLOOR
 from scenelet.config import AugmentConfig, RunConfig
 from scenelet.data.feature_cache import ClipFeatures
 from scenelet.training.device import to_device
 from scenelet.training.window_loader import WindowLoader
+
+SILENT_POWER = 2 * POWER_FLOOR
+"""Mean power below which background is digital silence."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +44,12 @@ class Background:
         rows = windows.first[clips] + rng.integers(self.features.count[clips])
         (sounds,) = windows.load([rows])
         snr = rng.uniform(self.config.background_min_snr_db, self.config.background_max_snr_db, len(chosen))
-        heard = draw_parts(x.shape[3], len(chosen), self.config.background_min_part, rng)
-        rows_of_x = to_device(chosen, x.device)
-        x[rows_of_x] = add_background(x[rows_of_x], sounds.to(x.device), snr, heard)
+        # a crop could leave out all of a part
+        heard = draw_parts(
+            x.shape[3], len(chosen), 1 if self.config.crop_frames else self.config.background_min_part, rng
+        )
+        own = to_device(chosen, x.device)
+        x[own] = add_background(x[own], sounds.to(x.device), snr, heard)
         return x
 
 
@@ -59,7 +66,8 @@ def add_background(x: Tensor, sounds: Tensor, snr_db: NDArray[np.float64], heard
     """Add the powers of clips and of background.
 
     The level of a clip is its mean power over channels, bands and the frames where it is heard, and that of the
-    background its mean power over all frames. The background gets the gain that puts it `snr_db` below the clip.
+    background its mean power over all frames. The background gets the gain that puts it `snr_db` below the clip. Silent
+    background stays silent. No value is below the floor of log-mel, `POWER_FLOOR`.
 
     Args:
         x: (n, channels, n_mels, frames) log-mel of the clips, dB.
@@ -76,8 +84,10 @@ def add_background(x: Tensor, sounds: Tensor, snr_db: NDArray[np.float64], heard
     power, below = 10 ** (x / 10) * part, 10 ** (sounds / 10)
     bands = x.shape[1] * x.shape[2]
     level = power.sum((1, 2, 3)) / (bands * part.sum((1, 2, 3)))
-    gain = level / below.mean((1, 2, 3)) / 10 ** (to_device(snr_db, x.device, x.dtype) / 10)
-    return 10 * torch.log10(power + gain[:, None, None, None] * below)
+    loudness = below.mean((1, 2, 3))
+    gain = level / loudness / 10 ** (to_device(snr_db, x.device, x.dtype) / 10)
+    gain = torch.where(loudness > SILENT_POWER, gain, 0)
+    return 10 * torch.log10((power + gain[:, None, None, None] * below).clamp(min=POWER_FLOOR))
 
 
 def draw_parts(frames: int, count: int, min_part: float, rng: np.random.Generator) -> NDArray[np.bool_]:

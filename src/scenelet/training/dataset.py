@@ -154,7 +154,7 @@ def _print_description(table: ClipTable, split: Split, config: RunConfig) -> Non
     print_message(split.description)
     if table.background is not None:
         mixed = "mixed as the other classes" if config.mixing.background else "not mixed"
-        share = config.augment.background_probability
+        share = 0 if config.transfer.freeze else config.augment.background_probability
         under = f", and under {100 * share:g} % of the other clips" if share else ""
         print_message(
             f"background: the class {table.background!r}, as many clips per epoch as a mean class, {mixed}{under}"

@@ -14,7 +14,7 @@ from scenelet import __version__
 from scenelet.config import PruneConfig, RunConfig
 from scenelet.config.run_folder import RunRecord
 from scenelet.data.background import background_hash
-from scenelet.data.clips import Clips
+from scenelet.data.clips import Clips, ClipTable
 from scenelet.data.splits import split_hash
 from scenelet.evaluation.metrics import classification_report
 from scenelet.inference.threshold import find_threshold
@@ -170,7 +170,7 @@ def _provenance(record: RunRecord, dataset: Dataset, masks: Masks, settings: Pru
         "synthetic": table.synthetic,
         "tau_3_class": table.tau_3_class,
         **({"multi_label": table.multi_label} if table.multi_label != "refuse" else {}),
-        **({"background_hash": background_hash(table.background_clips)} if table.background_clips else {}),
+        **_background(table),
         "split": config.split.model_dump(),
         "split_hash": split_hash(dataset.split),
         **_own_split_hash(dataset),
@@ -178,6 +178,14 @@ def _provenance(record: RunRecord, dataset: Dataset, masks: Masks, settings: Pru
         "train_clips": dict(zip(record.labels, record.train_counts, strict=True)),
         "versions": record.versions,
     }
+
+
+def _background(table: ClipTable) -> dict[str, Any]:
+    clips = tuple(clip for clip in table.clips if clip.label == table.background)
+    try:
+        return {"background_hash": background_hash(clips)} if clips else {}
+    except OSError:  # the features are cached, so the recordings may have been moved
+        return {}
 
 
 def _licenses(record: RunRecord, dataset: Dataset) -> tuple[str, ...]:
