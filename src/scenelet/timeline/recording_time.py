@@ -65,12 +65,9 @@ def time_in_name(name: str) -> datetime | None:
         return datetime.fromtimestamp(int(stem, 16), UTC)
     for found in _NAME.finditer(stem):
         part = found.groupdict("")
-        date, time = (
-            f"{part['year']}-{part['month']}-{part['day']}",
-            f"{part['hour']}:{part['minute']}:{part['second']}",
-        )
+        time = "{year}-{month}-{day}T{hour}:{minute}:{second}".format(**part)
         milliseconds = f".{part['ms']}" if part["ms"] else ""
-        if begin := _parse(f"{date}T{time}{milliseconds}{part['zone']}"):
+        if begin := _parse(f"{time}{milliseconds}{part['zone']}"):
             return begin
     return None
 
