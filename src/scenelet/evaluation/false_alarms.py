@@ -86,6 +86,11 @@ class FoundThresholds:
     thresholds: dict[str, float]
     held_out_alarms: int | None
 
+    @property
+    def never_sure(self) -> set[str]:
+        """Labels that are never sure."""
+        return {label for label, threshold in self.thresholds.items() if threshold == math.inf}
+
 
 class AlarmCounter:
     """Counter of the events of each label, at all thresholds at once.
@@ -176,7 +181,8 @@ def find_thresholds(counts: AlarmCounts, general: float, target_per_hour: float)
 
     The lowest thresholds that keep the target are too low for other recordings. So cross-validation counts the alarms
     of each part of the recordings at the thresholds that the other parts give. If they are above the target, thresholds
-    for a share of it are tried. If no share keeps the target, the one with the fewest alarms is taken.
+    for a share of it are tried. If no share keeps the target, the one with the fewest of these alarms is taken, and the
+    lowest of equal ones. But no share makes a label never sure.
     """
     if 2 * counts.part_hours.max() > counts.hours:
         return FoundThresholds(lowest_thresholds(counts, general, target_per_hour), None)
@@ -186,7 +192,8 @@ def find_thresholds(counts: AlarmCounts, general: float, target_per_hour: float)
         tried.append(FoundThresholds(lowest_thresholds(counts, general, rate), held_out))
         if held_out <= target_per_hour * counts.hours:
             return tried[-1]
-    return min(tried, key=lambda found: found.held_out_alarms or 0)
+    usable = [found for found in tried if found.never_sure == tried[0].never_sure]
+    return min(reversed(usable), key=lambda found: found.held_out_alarms or 0)
 
 
 def _held_out_alarms(counts: AlarmCounts, general: float, target_per_hour: float) -> int:
