@@ -28,7 +28,7 @@ def test_compress_prints_size_accuracies_and_threshold(
     start = f"calibrated on the 8 clips of the test split: temperature {temperature:.2f}; log loss "
     assert calibration.startswith(start)
     assert threshold.startswith("unsure below ")
-    assert "sure clips are too few to prove that, 59 are needed" in threshold
+    assert "to prove that, 59 sure clips are needed, not" in threshold
     assert f"on {stored['clips']} clips of the test split; " in threshold
 
 

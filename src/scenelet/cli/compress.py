@@ -100,7 +100,7 @@ def compress(
         correct = f"{100 * threshold['accuracy']:.1f} % of the answers above it were correct"
         clips = f"{threshold['clips']} clips of the {threshold['subset']} split"
         sure = round(threshold["coverage"] * threshold["clips"])
-        few = f"; {sure} sure clips are too few to prove that, {MIN_CLIPS} are needed" if sure < MIN_CLIPS else ""
+        few = f"; to prove that, {MIN_CLIPS} sure clips are needed, not {sure}" if sure < MIN_CLIPS else ""
         print(f"unsure below {100 * threshold['probability']:.1f} %: {correct}, on {clips}{few}")
     if result["known_sounds"]:
         from scenelet.training.compression.known_sounds import known_sounds_text
