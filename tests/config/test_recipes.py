@@ -133,6 +133,6 @@ def test_load_recipe_gains_need_decibels_of_power(change: str) -> None:
     load_recipe("paper_short", [change])
     for features in ("features.log_before_mel=true", "features.power=1"):
         name = change.partition("=")[0]
-        with pytest.raises(UsageError, match=rf": {name}( = 'power')? need features in decibels of power"):
+        with pytest.raises(UsageError, match=rf": {name}( = 'power')? needs features in decibels of power"):
             load_recipe("paper_short", [change, features])
     load_recipe("paper_short", ["mixing.mixup_domain=power", "mixing.mixup=false", "features.log_before_mel=true"])

@@ -8,7 +8,7 @@ import torch
 
 from scenelet.config import AugmentConfig, MixingConfig, RunConfig
 from scenelet.data.feature_cache import ClipFeatures
-from scenelet.training.background import add_background, background_of, draw_parts
+from scenelet.training.background import add_background, build_background, draw_parts
 from scenelet.training.batches import EpochBatches, LabelledFeatures
 from scenelet.training.mixing import build_mixer
 
@@ -78,7 +78,7 @@ def batches_of(probability: float, background: int | None = 1, **changes: float)
     settings = {"background_probability": probability, "background_min_part": 1.0} | changes
     config = RunConfig(augment=AugmentConfig(**settings))
     own = replace(clips(), background=background)
-    added = background_of(own.features, own.targets, background, config)
+    added = build_background(own.features, own.targets, background, config)
     return EpochBatches(
         own, 4, [], build_mixer(MixingConfig(combine="none")), 0, 0, unmixed=background, background=added
     )
@@ -133,7 +133,7 @@ def test_all_windows_of_all_background_clips_are_used() -> None:
         values[row, 0, row - 8] += 20
     own = replace(own, features=replace(own.features, values=values))
     config = RunConfig(augment=AugmentConfig(background_probability=1.0, background_min_part=1.0))
-    added = background_of(own.features, own.targets, 1, config)
+    added = build_background(own.features, own.targets, 1, config)
     mixer, seen = build_mixer(MixingConfig(combine="none")), set()
     for number in range(20):
         x, y = epoch(EpochBatches(own, 4, [], mixer, 0, number, background=added))

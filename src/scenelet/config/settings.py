@@ -185,8 +185,8 @@ class RunConfig(Section):
         }
         if (used := [name for name, amount in loud.items() if amount]) and not decibels:
             raise ValueError(
-                f"{' and '.join(used)} need features in decibels of power: set features.log_before_mel = false and"
-                " features.power = 2"
+                f"{' and '.join(used)} need{'s' if len(used) == 1 else ''} features in decibels of power: set"
+                " features.log_before_mel = false and features.power = 2"
             )
         if self.window.samples(self.features.sample_rate) <= self.features.n_fft // 2:
             raise ValueError("window.seconds is shorter than half of features.n_fft")

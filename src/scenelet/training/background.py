@@ -34,7 +34,7 @@ class Background:
         Args:
             x: (batch, channels, n_mels, frames) log-mel, dB.
             others: (batch,) the clips that are not background themselves.
-            windows: loader of `features`.
+            windows: loader of `features`, onto the device of `x`.
             rng: generator of all draws.
         """
         chosen = np.flatnonzero(others & (rng.random(len(x)) < self.config.background_probability))
@@ -49,14 +49,14 @@ class Background:
             x.shape[3], len(chosen), 1 if self.config.crop_frames else self.config.background_min_part, rng
         )
         own = to_device(chosen, x.device)
-        x[own] = add_background(x[own], sounds.to(x.device), snr, heard)
+        x[own] = add_background(x[own], sounds, snr, heard)
         return x
 
 
-def background_of(
+def build_background(
     features: ClipFeatures, targets: NDArray[np.int64], background: int | None, config: RunConfig
 ) -> Background | None:
-    """Return the background that is added under other clips, or None if there is none or none is wanted."""
+    """Build the background that is added under other clips, or None if there is none or none is wanted."""
     if background is None or not config.augment.background_probability:
         return None
     return Background(features, np.flatnonzero(targets == background), config.augment)

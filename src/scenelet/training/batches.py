@@ -12,7 +12,7 @@ from scenelet.config import RunConfig
 from scenelet.data.clips import Clip
 from scenelet.data.feature_cache import ClipFeatures
 from scenelet.training.augment import Augmentation, build_augmentations
-from scenelet.training.background import Background, background_of
+from scenelet.training.background import Background, build_background
 from scenelet.training.device import CPU, to_device
 from scenelet.training.impulse_responses import impulse_responses
 from scenelet.training.mixing import NO_MIXING, Batch, Mixer, build_mixer
@@ -101,7 +101,7 @@ class EpochBatches:
     epoch: int  # from 0
     rank: Rank = SINGLE  # process whose slice of each batch is returned
     drop_last: bool = False
-    windows: WindowLoader | None = None  # loader of the windows of `clips`; None: one for the CPU
+    windows: WindowLoader | None = None  # loader of the windows of `clips`; None: a new one
     waveforms: Sequence[WaveformLoader] = ()  # loader of augmented waveforms for each member; they replace `windows`
     device: torch.device = CPU
     members: int = 1  # networks of the ensemble
@@ -187,14 +187,17 @@ class EpochBatches:
         rounds = [rng.permutation(own) for _ in range(-(-count // len(own)))]
         return np.concatenate([np.flatnonzero(~is_background), *rounds])[: self.size]
 
+    def _loader(self) -> WindowLoader:
+        return self.windows or WindowLoader(self.clips.features, self.device)
+
     def _add_background(self, load: Iterator[Loaded], background: Background, member: int) -> Iterator[Loaded]:
-        windows = self.windows or WindowLoader(self.clips.features)
+        windows = self._loader()
         rng = np.random.default_rng([self.seed, self.epoch, BACKGROUND, member])
         for x, labels in load:
             yield background.add(x, labels[:, self.clips.background] == 0, windows, rng), labels
 
     def _load_cached(self, batches: Sequence[NDArray[np.int64]], draw: "_Draw") -> Iterator[Loaded]:
-        windows = self.windows or WindowLoader(self.clips.features)
+        windows = self._loader()
         rows, labels = windows.first[draw.clips] + draw.windows, self.clips.label_weights()[draw.clips]
         yield from zip(windows.load(rows[b] for b in batches), (labels[b] for b in batches), strict=True)
 
@@ -254,7 +257,7 @@ def epoch_batches(
     augmentations, mixer = build_augmentations(config.augment), build_mixer(config.mixing)
     waveforms = [_waveform_loader(clips, config) for _ in range(members)] if config.waveform.train else []
     unmixed = [loader.without_mixing() for loader in waveforms]
-    background = background_of(clips.features, clips.targets, clips.background, config)
+    background = build_background(clips.features, clips.targets, clips.background, config)
     schedule, fraction = config.schedule, config.mixing.epoch_fraction
     mixed_epochs = np.inf if fraction == 1 else round(fraction * schedule.epochs)
 
