@@ -16,11 +16,12 @@ Touch = Callable[..., Path]
 
 class TestLoadTableOfCsv:
     def test_columns_become_clip_attributes(self, csv: Callable[..., Path]) -> None:
-        path = csv("filename,label,fold,group,split,city\nb.wav,y,2,g,TEST,paris\na.wav,x,1,,train,\n")
+        path = csv("filename,label,fold,group,split,city,device\nb.wav,y,2,g,TEST,paris,s1\na.wav,x,1,,train,,\n")
         table = load_table(path)
         a, b = table.clips
         assert (a.name, a.label, a.group, a.fold, a.split, a.city) == ("a.wav", "x", "a.wav", "1", "train", None)
         assert (b.name, b.label, b.group, b.fold, b.split, b.city) == ("b.wav", "y", "g", "2", "test", "paris")
+        assert (a.device, b.device, table.devices) == (None, "s1", ("s1",))
         assert a.path == path.parent / "a.wav"
         assert table.root == path.parent
         assert not table.synthetic

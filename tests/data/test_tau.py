@@ -48,6 +48,7 @@ def test_load_tau_reads_the_official_layout(tmp_path: Path) -> None:
     by_name = {clip.name: clip for clip in table.clips}
     clip = by_name["audio/bus-milan-1103-40499-a.wav"]
     assert (clip.label, clip.group, clip.fold, clip.split, clip.city) == ("bus", "milan-1103", "1", "test", "milan")
+    assert clip.device == "a"
     assert clip.path == tmp_path / "tau/audio/bus-milan-1103-40499-a.wav"
     assert by_name["audio/tram-milan-1200-1-a.wav"].split is None
     assert table.labels == ("airport", "bus", "park", "tram")

@@ -38,6 +38,7 @@ class Clip:
         fold: fold of the data's own cross-validation, or None.
         split: "train", "validation" or "test" in the data's own split; None if the clip is in none of them.
         city: city of the recording, if it is known.
+        device: recording device, e.g. "a" or "s1", if it is known.
         start, end: times of the part in seconds; None: the complete recording.
 
     >>> Clip(Path("data/rain/1.wav"), "rain/1.wav", "rain", group="garden").label
@@ -51,6 +52,7 @@ class Clip:
     fold: str | None = None
     split: str | None = None
     city: str | None = None
+    device: str | None = None
     start: float | None = None
     end: float | None = None
 
@@ -131,6 +133,11 @@ class ClipTable:
         return tuple(sorted({clip.city for clip in self.clips if clip.city is not None}))
 
     @property
+    def devices(self) -> tuple[str, ...]:
+        """Known recording devices, sorted."""
+        return tuple(sorted({clip.device for clip in self.clips if clip.device is not None}))
+
+    @property
     def has_split(self) -> bool:
         """True if the data has its own split."""
         return any(clip.split is not None for clip in self.clips)
@@ -150,6 +157,8 @@ class ClipTable:
             parts[0] += f" of {pluralize(len({clip.path for clip in self.clips}), 'recording')}"
         if self.cities:
             parts.append(f"{len(self.cities)} {'cities' if len(self.cities) > 1 else 'city'}")
+        if len(self.devices) > 1:
+            parts.append(f"{len(self.devices)} devices")
         if self.folds:
             parts.append(f"{'folds' if len(self.folds) > 1 else 'fold'} {' '.join(self.folds)}")
         if self.has_split:

@@ -27,6 +27,8 @@ OTHER_TABLES = (
 KINDS = {".csv": "CSV", ".txt": "CSV", ".tsv": "TSV"}
 GROUP_COLUMNS = ("group", "src_file", "fsid", "identifier")
 """Accepted names of the column of groups: ours, and those of ESC-50, UrbanSound8K and TAU."""
+DEVICE_COLUMNS = ("device", "source_label")
+"""Accepted names of the column of recording devices: ours, and that of TAU."""
 WANTED = (
     f"name the column of recordings filename (or {', '.join(FILE_COLUMNS[1:])})"
     f" and the column of classes label (or {', '.join(LABEL_COLUMNS[1:])})"
@@ -235,6 +237,7 @@ def _clip(path: Path, row: TableRow, label: str, name: str, root: Path, span: Sp
     group = next((values[column] for column in GROUP_COLUMNS if values.get(column)), "")
     fold = re.sub(r"^(\d+)\.0$", r"\1", values.get("fold", ""))  # pandas writes so if a fold is missing
     city = normalize(values.get("city", ""))
+    device = next((values[column] for column in DEVICE_COLUMNS if values.get(column)), "")
     start, end = span or (None, None)
     return Clip(
         path=root / name,
@@ -244,6 +247,7 @@ def _clip(path: Path, row: TableRow, label: str, name: str, root: Path, span: Sp
         fold=fold or None,
         split=split,
         city=city or None,
+        device=normalize(device) or None,
         start=start,
         end=end,
     )

@@ -133,7 +133,7 @@ def load_tau(
             raise DataError(f"{meta}, line {line}: {name} is listed twice; delete one row")
         path = folder / (name if audio_dir is None else Path(name).name)
         label = THREE_CLASSES.get(scene, scene) if tau_3_class else scene
-        clips[name] = Clip(path, name, label, values["identifier"], "1", splits.get(name), parts[1])
+        clips[name] = Clip(path, name, label, values["identifier"], "1", splits.get(name), parts[1], parts[-1])
     missing = tuple(name for name, clip in clips.items() if require_audio and not os.path.isfile(clip.path))
     if missing:
         zenodo = f", from Zenodo (doi {facts.doi})" if facts.doi else ""
