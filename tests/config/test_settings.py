@@ -72,5 +72,19 @@ def test_impulse_responses_need_a_probability() -> None:
     assert load_recipe("default", [*changes, "waveform.response_probability=0.5"]).waveform.impulse_responses == "rooms"
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (["waveform.max_rt60_seconds=0.05"], r"waveform\.max_rt60_seconds 0\.05 is below 0\.1; 0 is for no rooms"),
+        (["waveform.max_rt60_seconds=0", "waveform.microphone_db=0"], r"response_probability needs .* above 0"),
+    ],
+)
+def test_synthetic_responses_need_a_room_or_a_microphone(changes: list[str], words: str) -> None:
+    used = ["waveform.train=true", "waveform.response_probability=0.5"]
+    with pytest.raises(UsageError, match=words):
+        load_recipe("default", [*used, *changes])
+    assert load_recipe("default", [*used, "waveform.max_rt60_seconds=0"]).waveform.microphone_db == 6
+
+
 def test_build_config_defaults_are_valid() -> None:
     assert build_config({}, "empty") == RunConfig()

@@ -26,7 +26,7 @@ def parameters(config: RunConfig, classes: int) -> int:
 
 
 def test_list_tables_finds_the_built_in_tables() -> None:
-    assert list_tables() == ["ablation", "default", "imbalance", "table3", "table4"]
+    assert list_tables() == ["ablation", "dcase2024", "default", "imbalance", "table3", "table4"]
     with pytest.raises(UsageError, match="did you mean 'table3'"):
         load_systems("table33")
 
@@ -86,7 +86,7 @@ def test_config_takes_initial_weights_but_no_network_from_a_recipe(tmp_path: Pat
     [
         name
         for name in list_recipes()
-        if name not in ("default", "single_network", "dcase2020_baseline", "demo", "low_complexity")
+        if name not in ("default", "single_network", "demo", "low_complexity") and not name.startswith("dcase20")
     ],
 )
 def test_config_keeps_the_meaning_of_names_in_every_recipe(recipe: str) -> None:
@@ -192,6 +192,14 @@ def test_config_of_the_default_table_is_the_whole_recipe() -> None:
         own = file.prune.model_copy(update={"max_bytes": None, "dtype": recipe.prune.dtype})
         assert file.model_copy(update={"prune": own}) == recipe
     assert [table.is_fine_tuned(row) for row in table.rows] == [False, True, True, True]
+
+
+@pytest.mark.parametrize("recipe", ["dcase2024", "dcase2024_baseline"])
+def test_config_of_a_table_without_networks_is_the_whole_recipe(recipe: str) -> None:
+    own = load_recipe(recipe)
+    for percent in (5, 10, 25, 50, 100):
+        split = own.split.model_copy(update={"percent": percent})
+        assert rows("dcase2024", recipe)[f"{percent} %"] == own.model_copy(update={"split": split})
 
 
 def test_with_reference_changes_the_reference() -> None:

@@ -57,6 +57,12 @@ def test_synthetic_response_is_at_most_as_long_as_a_window() -> None:
     assert len(synthetic_response(rng, RATE, 0.1, 0.0, max_samples=5000)) == 1601
 
 
+def test_synthetic_response_without_rooms_is_a_microphone() -> None:
+    response = synthetic_response(np.random.default_rng(0), RATE, 0.0, 6.0, max_samples=5000)
+    assert np.array_equal(response, microphone(np.random.default_rng(0), RATE, 6.0))
+    assert len(synthetic_response(np.random.default_rng(0), RATE, 0.0, 6.0, max_samples=500)) == 500
+
+
 def test_recorded_responses_begin_with_the_direct_sound(tmp_path: Path, write_wav: Callable[..., Path]) -> None:
     sound = np.zeros((2, 3000))
     sound[0, 800:803] = 1.0, -0.5, 0.25

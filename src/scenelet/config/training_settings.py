@@ -6,6 +6,8 @@ from pydantic import Field, model_validator
 
 from scenelet.config.frontend import Section
 
+MIN_RT60_SECONDS = 0.1
+"""Minimum reverberation time of synthetic rooms."""
 Stride = Annotated[int, Field(ge=1, le=32, strict=True)]
 
 
@@ -162,7 +164,7 @@ class WaveformConfig(Section):
         None, description="folder of recorded impulse responses, which replace the synthetic ones"
     )
     max_rt60_seconds: float = Field(
-        0.6, ge=0.1, le=10, description="maximum reverberation time of the synthetic rooms, which begins at 0.1 s"
+        0.6, ge=0, le=10, description="maximum reverberation time of the synthetic rooms, from 0.1 s; 0: no rooms"
     )
     microphone_db: float = Field(
         6.0, ge=0, le=40, description="maximum gain of the synthetic microphones at a frequency, either way, dB"
@@ -182,6 +184,14 @@ class WaveformConfig(Section):
         if self.min_snr_db > self.max_snr_db:
             raise ValueError(
                 f"waveform.min_snr_db {self.min_snr_db:g} is above waveform.max_snr_db {self.max_snr_db:g}"
+            )
+        if 0 < self.max_rt60_seconds < MIN_RT60_SECONDS:
+            raise ValueError(
+                f"waveform.max_rt60_seconds {self.max_rt60_seconds:g} is below {MIN_RT60_SECONDS:g}; 0 is for no rooms"
+            )
+        if self.response_probability and not (self.impulse_responses or self.max_rt60_seconds or self.microphone_db):
+            raise ValueError(
+                "waveform.response_probability needs waveform.max_rt60_seconds or waveform.microphone_db above 0"
             )
         if self.impulse_responses is not None and not self.response_probability:
             raise ValueError("waveform.impulse_responses needs waveform.response_probability above 0")

@@ -101,21 +101,30 @@ class SystemTable(Settings):
     def config(self, row: System, recipe: str) -> RunConfig:
         """Build the settings of a row under a recipe, which is a name or a TOML file.
 
+        If the table sets no networks, those of the recipe are used.
+
         Raises:
             UsageError: there is no such recipe, it changes the networks, or a setting is out of range.
         """
         values = read_values(recipe)
-        network = build_config({"network": values.pop("network", {})}, recipe).network
-        changed = network.model_dump(exclude_defaults=True)
-        if "init" in changed:  # not part of what a row's name says
-            values["network"] = {"init": changed.pop("init")}
-        if changed:
-            settings = ", ".join(f"network.{key}" for key in changed)
-            raise UsageError(f"{recipe}: sets {settings}, but the table sets the networks; remove it from the recipe")
+        if self._sets_networks():
+            network = build_config({"network": values.pop("network", {})}, recipe).network
+            changed = network.model_dump(exclude_defaults=True)
+            if "init" in changed:  # not part of what a row's name says
+                values["network"] = {"init": changed.pop("init")}
+            if changed:
+                settings = ", ".join(f"network.{key}" for key in changed)
+                raise UsageError(
+                    f"{recipe}: sets {settings}, but the table sets the networks; remove it from the recipe"
+                )
         values = merge(values, self.common)
         if row.recipe is not None:
             values = merge(values, read_own_part(row.recipe)[0])
         return build_config(merge(values, row.settings), f"{row.name} under {recipe}")
+
+    def _sets_networks(self) -> bool:
+        """Return whether the table itself sets networks, so that a recipe must not."""
+        return "network" in self.common or any(row.recipe or "network" in row.settings for row in self.rows)
 
     def is_fine_tuned(self, row: System) -> bool:
         """Tell if the row's network is pruned (or keeps all weights) and fine-tuned after training."""

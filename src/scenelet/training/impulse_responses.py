@@ -10,13 +10,13 @@ from scipy import fft
 
 from scenelet.audio.io import find_recordings, read
 from scenelet.config import RunConfig
+from scenelet.config.training_settings import MIN_RT60_SECONDS
 from scenelet.errors import AudioError, UsageError
 
 Response = NDArray[np.float32]
 """Impulse response (taps,); the direct sound is at its start."""
 
 SYNTHETIC_RESPONSES = 64
-MIN_RT60_SECONDS = 0.1
 MAX_DIRECT_DB = 15.0
 """Maximum level of the direct sound above that of a synthetic room's reverberation. The minimum is 0."""
 MICROPHONE_TAPS, MICROPHONE_KNOTS, MIN_KNOT_HZ = 1024, 6, 50.0
@@ -47,7 +47,16 @@ def impulse_responses(config: RunConfig) -> tuple[Response, ...]:
 def synthetic_response(
     rng: np.random.Generator, sample_rate: int, max_rt60_seconds: float, microphone_db: float, max_samples: int
 ) -> Response:
-    """Draw a room and a microphone, and return their response, of at most `max_samples`."""
+    """Draw a room and a microphone, and return their response, of at most `max_samples`.
+
+    There is no room if `max_rt60_seconds` is 0, and no microphone if `microphone_db` is 0.
+
+    >>> response = synthetic_response(np.random.default_rng(0), 8000, 0.0, 6.0, 8000)
+    >>> response.shape  # the taps of a microphone
+    (1024,)
+    """
+    if not max_rt60_seconds:
+        return microphone(rng, sample_rate, microphone_db)[:max_samples]
     rt60 = rng.uniform(MIN_RT60_SECONDS, max_rt60_seconds)
     response = room(rng, sample_rate, rt60, rng.uniform(0, MAX_DIRECT_DB))
     if microphone_db:
