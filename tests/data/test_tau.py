@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from helpers.tau_roots import write_tau_root
 from scenelet.config import SplitConfig
-from scenelet.data import tau as facts
+from scenelet.data import tau_sets as facts
 from scenelet.data.load import load_table
 from scenelet.data.splits import make_split
-from scenelet.data.tau import THREE_CLASSES, load_tau
+from scenelet.data.tau import load_tau
+from scenelet.data.tau_sets import THREE_CLASSES
 from scenelet.errors import DataError, MissingAudioError
 
 UNSEEN_CITY = "milan"
@@ -25,26 +27,8 @@ CLIPS = {
 }
 
 
-def _write(root: Path, clips: dict[str, str | None], three: bool = False) -> Path:
-    (root / "audio").mkdir(parents=True)
-    (root / "evaluation_setup").mkdir()
-    meta = ["filename\tscene_label\tidentifier\tsource_label"]
-    splits: dict[str, list[str]] = {"train": ["filename\tscene_label"], "test": ["filename"]}
-    for stem, split in clips.items():
-        scene, city, location = stem.split("-")[:3]
-        label = THREE_CLASSES[scene] if three else scene
-        meta.append(f"audio/{stem}.wav\t{label}\t{city}-{location}\ta")
-        (root / f"audio/{stem}.wav").touch()
-        if split is not None:
-            splits[split].append(f"audio/{stem}.wav" + (f"\t{label}" if split == "train" else ""))
-    (root / "meta.csv").write_text("\n".join(meta) + "\n")
-    for split, lines in splits.items():
-        (root / f"evaluation_setup/fold1_{split}.csv").write_text("\n".join(lines) + "\n")
-    return root
-
-
 def test_load_tau_reads_the_official_layout(tmp_path: Path) -> None:
-    table = load_table(_write(tmp_path / "tau", CLIPS))
+    table = load_table(write_tau_root(tmp_path / "tau", CLIPS))
     by_name = {clip.name: clip for clip in table.clips}
     clip = by_name["audio/bus-milan-1103-40499-a.wav"]
     assert (clip.label, clip.group, clip.fold, clip.split, clip.city) == ("bus", "milan-1103", "1", "test", "milan")
@@ -55,15 +39,15 @@ def test_load_tau_reads_the_official_layout(tmp_path: Path) -> None:
 
 
 def test_load_tau_maps_scenes_to_three_classes(tmp_path: Path) -> None:
-    ten = load_table(_write(tmp_path / "ten", CLIPS), tau_3_class=True)
-    three = load_table(_write(tmp_path / "three", CLIPS, three=True))
+    ten = load_table(write_tau_root(tmp_path / "ten", CLIPS), tau_3_class=True)
+    three = load_table(write_tau_root(tmp_path / "three", CLIPS, three=True))
     assert ten.labels == three.labels == ("indoor", "outdoor", "transportation")
     assert [(c.name, c.label, c.split) for c in ten.clips] == [(c.name, c.label, c.split) for c in three.clips]
     assert "mapped to 3 classes" in ten.describe()
 
 
 def test_load_tau_names_the_official_split_fold_1(tmp_path: Path) -> None:
-    table = load_table(_write(tmp_path / "tau", CLIPS, three=True))
+    table = load_table(write_tau_root(tmp_path / "tau", CLIPS, three=True))
     split = make_split(table, SplitConfig(fold="1"))
     assert [clip.split for clip in split.train + split.test] == ["train"] * 3 + ["test"] * 3
     assert split.description == ("fold 1, the data's own split: train 3, validation 0, test 3 clips, 1 left out")
@@ -72,11 +56,11 @@ def test_load_tau_names_the_official_split_fold_1(tmp_path: Path) -> None:
 
 
 def test_load_tau_of_a_part_needs_a_shorter_table(tmp_path: Path) -> None:
-    root = _write(tmp_path / "tau", CLIPS)
+    root = write_tau_root(tmp_path / "tau", CLIPS)
     stems = list(CLIPS)
     for stem in stems[1:4]:
         (root / f"audio/{stem}.wav").unlink()
-    words = r"3 of the 7 recordings in meta.csv are missing \(audio/bus-prague-1102-40498-a.wav, .*Zenodo.*remove the"
+    words = r"3 of the 7 recordings in meta.csv are missing \(audio/airport-milan-9-400-a.wav, .*Zenodo.*remove the"
     with pytest.raises(DataError, match=words):
         load_table(root)
     lines = (root / "meta.csv").read_text().splitlines()
@@ -86,7 +70,7 @@ def test_load_tau_of_a_part_needs_a_shorter_table(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("given", ["disk", "disk/audio"])
 def test_load_tau_finds_recordings_in_audio_dir(tmp_path: Path, given: str) -> None:
-    root = _write(tmp_path / "tau", CLIPS)
+    root = write_tau_root(tmp_path / "tau", CLIPS)
     (tmp_path / "disk").mkdir()
     (root / "audio").rename(tmp_path / "disk/audio")
     table = load_table(root, tmp_path / given)
@@ -98,15 +82,18 @@ def test_load_tau_finds_recordings_in_audio_dir(tmp_path: Path, given: str) -> N
     ("file", "old", "new", "words"),
     [
         ("meta.csv", "scene_label", "label", "no column 'scene_label' .*it has filename, label"),
-        ("meta.csv", "\tbus\t", "\tbeach\t", "scene_label beach is not one of TAU's"),
-        ("meta.csv", "\tmilan-1103", "\t", "line 6: the identifier is empty"),
+        ("meta.csv", "\tbus\t", "\tbeach\t", "line 3: scene_label 'beach' is not one of TAU's"),
+        ("meta.csv", "\tmilan-1103", "\t", "line 6: identifier '' does not fit .* says 'milan-1103'"),
         ("meta.csv", "audio/park-lyon-97-2690-a.wav", "audio/park.wav", "line 7: 'audio/park.wav' is not named scene-"),
         ("meta.csv", "airport-milan-9-400", "airport-paris-8-366", "line 5: .* is listed twice"),
+        ("meta.csv", "\tbus\tprague", "\tpark\tprague", "line 3: scene_label 'park' does not fit .* says 'bus'"),
+        ("meta.csv", "\tlyon-97\ta", "\tlyon-97\tb", "line 7: source_label 'b' does not fit .* says 'a'; correct one"),
+        ("meta.csv", "\tbus\tprague", "\ttransportation\tprague", "some scene_labels are of ten classes and some of"),
         ("evaluation_setup/fold1_test.csv", "airport-milan-9-400", "airport-paris-8-366", "is in fold1_train.csv too"),
     ],
 )
 def test_load_tau_refuses_invalid_tables(tmp_path: Path, file: str, old: str, new: str, words: str) -> None:
-    root = _write(tmp_path / "tau", CLIPS)
+    root = write_tau_root(tmp_path / "tau", CLIPS)
     text = (root / file).read_text()
     assert old in text
     (root / file).write_text(text.replace(old, new))
@@ -115,7 +102,7 @@ def test_load_tau_refuses_invalid_tables(tmp_path: Path, file: str, old: str, ne
 
 
 def test_load_tau_refuses_a_missing_split_list(tmp_path: Path) -> None:
-    root = _write(tmp_path / "tau", CLIPS)
+    root = write_tau_root(tmp_path / "tau", CLIPS)
     (root / "evaluation_setup/fold1_test.csv").unlink()
     with pytest.raises(DataError, match=r"fold1_test.csv: no such file; unpack the set's meta archive"):
         load_table(root)
@@ -130,7 +117,7 @@ MOBILE = {
 
 
 def test_load_tau_2020_mobile_by_its_simulated_devices(tmp_path: Path) -> None:
-    root = _write(tmp_path / "tau", MOBILE)
+    root = write_tau_root(tmp_path / "tau", MOBILE)
     assert load_table(root).source == "TAU root tau (2020 Mobile)"
     (root / "audio/airport-paris-8-366-a.wav").unlink()
     words = (
@@ -145,7 +132,7 @@ def test_load_tau_2022_mobile_keeps_slices_and_devices_together(tmp_path: Path) 
     slices = {
         f"{stem[: stem.rindex('-')]}-{i}{stem[stem.rindex('-') :]}": s for stem, s in MOBILE.items() for i in "012"
     }
-    root = _write(tmp_path / "tau", slices)
+    root = write_tau_root(tmp_path / "tau", slices)
     table = load_table(root)
     assert table.source == "TAU root tau (2022 Mobile)"
     by_group = Counter(clip.group for clip in table.clips)
@@ -166,7 +153,7 @@ def test_load_tau_2022_mobile_keeps_slices_and_devices_together(tmp_path: Path) 
 def test_load_tau_mobile_part_is_named_by_its_folder(tmp_path: Path, folder: str, edition: str) -> None:
     """Without simulated devices, several sets are possible, so that no archive is named."""
     stems = {stem: split for stem, split in MOBILE.items() if stem[-2] != "s"}
-    root = _write(tmp_path / folder, stems)
+    root = write_tau_root(tmp_path / folder, stems)
     assert load_table(root).source == f"TAU root {folder} ({edition})"
     (root / "audio/park-london-96-2689-a.wav").unlink()
     with pytest.raises(MissingAudioError) as caught:
@@ -220,7 +207,7 @@ def test_load_tau_of_the_official_tables_without_audio(tau: Path) -> None:
 def test_load_tau_older_lists_are_named(tmp_path: Path) -> None:
     (tmp_path / "evaluation_setup").mkdir()
     names = [f"audio/{scene}-paris-{i}-1-a.wav" for scene in ("airport", "bus") for i in (1, 2)]
-    rows = [f"{name}\t{name[6:].split('-')[0]}\tparis-{name}\ta" for name in names]
+    rows = [f"{name}\t{name[6:].split('-')[0]}\tparis-{name.split('-')[2]}\ta" for name in names]
     (tmp_path / "meta.csv").write_text("\n".join(["filename\tscene_label\tidentifier\tsource_label", *rows]))
     (tmp_path / "evaluation_setup" / "fold1_train.txt").write_text(f"{names[0]}\tairport\n")
     words = rf"fold1_train\.txt: the lists of the TUT sets .* give {tmp_path / 'meta.csv'} itself for a split at random"

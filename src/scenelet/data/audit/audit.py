@@ -13,6 +13,7 @@ from scenelet.data.audit.fingerprint import find_matches
 from scenelet.data.audit.label_errors import MIN_CLIPS, MIN_GROUPS, MIN_SCORE, find_label_issues, rare_classes
 from scenelet.data.audit.statistics import RecordingStats
 from scenelet.data.audit.statistics_cache import all_recording_stats
+from scenelet.data.audit.tau_gaps import tau_gap_findings
 from scenelet.data.clips import SPLITS, Clip, ClipTable
 from scenelet.data.splits import Split
 from scenelet.utils.console import track
@@ -51,7 +52,7 @@ def audit(
         refresh: read every recording, even if its statistics are cached.
     """
     subsets = _subsets(table, split)
-    findings = [*_class_findings(table), *_group_findings(subsets)]
+    findings = [*_class_findings(table), *_group_findings(subsets), *tau_gap_findings(table)]
     all_stats: dict[Clip, RecordingStats] = {}
     results = all_recording_stats(table.clips, table.root, workers, refresh)
     for clip, result in zip(table.clips, track(results, "Checking", len(table.clips)), strict=True):
