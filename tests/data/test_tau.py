@@ -1,17 +1,22 @@
 """The TAU loader on small roots in the official layout, and on the official tables."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from helpers.tau_roots import write_tau_root
+from helpers.tau_roots import mobile_splits, nested_lists, write_tau_root
 from scenelet.config import SplitConfig
 from scenelet.data import tau_sets as facts
+from scenelet.data.audit.audit import audit
 from scenelet.data.load import load_table
 from scenelet.data.splits import make_split
 from scenelet.data.tau import load_tau
-from scenelet.data.tau_sets import THREE_CLASSES
+from scenelet.data.tau_sets import TAU_2019
 from scenelet.errors import DataError, MissingAudioError
 
 UNSEEN_CITY = "milan"
@@ -116,35 +121,80 @@ MOBILE = {
 }
 
 
-def test_load_tau_2020_mobile_by_its_simulated_devices(tmp_path: Path) -> None:
-    root = write_tau_root(tmp_path / "tau", MOBILE)
-    assert load_table(root).source == "TAU root tau (2020 Mobile)"
-    (root / "audio/airport-paris-8-366-a.wav").unlink()
-    words = (
-        r"audio archives of TAU-urban-acoustic-scenes-2020-mobile-development here, .*\(doi 10.5281/zenodo.3819968\)"
-    )
+@pytest.mark.parametrize("slices", [False, True])
+def test_load_tau_mobile_has_the_right_counts_and_groups(tmp_path: Path, slices: bool) -> None:
+    splits = mobile_splits(slices)
+    table = load_table(write_tau_root(tmp_path / "tau", splits))
+    factor = 10 if slices else 1
+    assert table.source == f"TAU root tau ({'2022' if slices else '2020'} Mobile)"
+    assert table.labels == tuple(TAU_2019.train)
+    assert table.devices == ("a", "b", "c", "s1", "s2", "s3", "s4", "s5", "s6")
+    assert table.cities == ("lyon", "milan", "oslo")
+    assert len(table.groups) == 60
+    main = {"a": 120 * factor}
+    others = dict.fromkeys(("b", "c", "s1", "s2", "s3"), 60 * factor)
+    unseen = dict.fromkeys(("s4", "s5", "s6"), 20 * factor)
+    assert Counter(clip.device for clip in table.clips) == main | others | unseen
+    split = make_split(table, SplitConfig())
+    assert (len(split.train), len(split.test)) == (280 * factor, 100 * factor)
+    assert {clip.device for clip in split.train} == {*main, *others}
+
+
+@given(
+    slices=st.booleans(),
+    own_split=st.booleans(),
+    percent=st.sampled_from([None, 25, 100]),
+    validation=st.sampled_from([0.0, 0.2, 0.4]),
+    city=st.sampled_from([None, "milan"]),
+    seed=st.integers(0, 50),
+)
+def test_make_split_of_tau_divides_no_location(
+    tmp_path_factory: pytest.TempPathFactory,
+    slices: bool,
+    own_split: bool,
+    percent: Literal[25, 100] | None,
+    validation: float,
+    city: str | None,
+    seed: int,
+) -> None:
+    """All slices and devices of a location are on one side, whichever clips are held out."""
+    root = tmp_path_factory.getbasetemp() / f"divided-{slices}"
+    if not root.exists():
+        splits = mobile_splits(slices, ("bus", "park"))
+        write_tau_root(root, splits, lists=nested_lists(splits))
+    table = load_table(root)
+    if not own_split:
+        table = replace(table, clips=tuple(replace(clip, split=None) for clip in table.clips))
+    split = make_split(table, SplitConfig(percent=percent, validation_fraction=validation, city=city, seed=seed))
+    sides: dict[str, set[str]] = {}
+    for name in ("train", "validation", "test"):
+        for clip in getattr(split, name):
+            sides.setdefault("-".join(Path(clip.name).stem.split("-")[1:3]), set()).add(name)
+    assert {*map(len, sides.values())} == {1}
+    assert (validation > 0) == bool(split.validation)
+
+
+def test_load_tau_lists_that_divide_a_location_are_kept(tmp_path: Path) -> None:
+    """The publisher's lists are used unchanged, and `check` names the location."""
+    splits = {**MOBILE, "park-london-96-2690-a": "test"}
+    table = load_table(write_tau_root(tmp_path / "tau", splits), require_audio=False)
+    split = make_split(table, SplitConfig())
+    assert (len(split.train), len(split.test)) == (4, 3)
+    (finding,) = [each for each in audit(table, 1.0, split, workers=1) if each.kind == "shared group"]
+    assert (finding.severity, len(finding.clips)) == ("error", 2)
+    assert finding.message.startswith("1 group (london-96) in train and in test;")
+
+
+@pytest.mark.parametrize("slices", [False, True])
+def test_load_tau_mobile_without_a_recording_names_archives(tmp_path: Path, slices: bool) -> None:
+    root = write_tau_root(tmp_path / "tau", mobile_splits(slices, ("bus",)))
+    first = sorted((root / "audio").iterdir())[0]
+    first.unlink()
+    year, record = ("2022", "6337421") if slices else ("2020", "3819968")
+    words = f"audio archives of TAU-urban-acoustic-scenes-{year}-mobile-development here, .*zenodo.{record}"
     with pytest.raises(MissingAudioError, match=words) as caught:
         load_table(root)
-    assert caught.value.names == ("audio/airport-paris-8-366-a.wav",)
-
-
-def test_load_tau_2022_mobile_keeps_slices_and_devices_together(tmp_path: Path) -> None:
-    slices = {
-        f"{stem[: stem.rindex('-')]}-{i}{stem[stem.rindex('-') :]}": s for stem, s in MOBILE.items() for i in "012"
-    }
-    root = write_tau_root(tmp_path / "tau", slices)
-    table = load_table(root)
-    assert table.source == "TAU root tau (2022 Mobile)"
-    by_group = Counter(clip.group for clip in table.clips)
-    assert by_group == {"paris-8": 9, "london-96": 3, "milan-9": 3, "lyon-97": 3}
-    split = make_split(table, SplitConfig(fold="1"))
-    assert (len(split.train), len(split.test)) == (12, 6)
-    (root / "audio/park-lyon-97-2690-2-s4.wav").unlink()
-    words = (
-        r"audio archives of TAU-urban-acoustic-scenes-2022-mobile-development here, .*\(doi 10.5281/zenodo.6337421\)"
-    )
-    with pytest.raises(MissingAudioError, match=words):
-        load_table(root)
+    assert caught.value.names == (f"audio/{first.name}",)
 
 
 @pytest.mark.parametrize(
@@ -159,17 +209,6 @@ def test_load_tau_mobile_part_is_named_by_its_folder(tmp_path: Path, folder: str
     with pytest.raises(MissingAudioError) as caught:
         load_table(root)
     assert ("Zenodo" in str(caught.value)) == (edition != "Mobile")
-
-
-def test_facts_of_both_sets_agree() -> None:
-    for split in ("train", "test"):
-        ten, three = getattr(facts.TAU_2019, split), getattr(facts.TAU_2020_3CLASS, split)
-        mapped: Counter[str] = Counter()
-        for scene, count in ten.items():
-            mapped[THREE_CLASSES[scene]] += count
-        assert mapped == three
-    assert sum(facts.TAU_2019.train.values()) == 9185
-    assert sum(facts.TAU_2019.test.values()) == 4185
 
 
 @pytest.mark.parametrize(

@@ -69,15 +69,18 @@ def _write(path: Path, lines: list[str]) -> None:
     path.write_text("\n".join(lines) + "\n")
 
 
-def mobile_splits(slices: bool, scenes: Collection[str] = tuple(TAU_2022_MOBILE.train)) -> dict[str, str | None]:
+def mobile_splits(
+    slices: bool,
+    scenes: Collection[str] = tuple(TAU_2022_MOBILE.train),
+    places: Collection[str | None] = ("train", "train", "train", "train", "test", None),
+) -> dict[str, str | None]:
     """Make names of a mobile set and their official split.
 
-    Each scene has four training locations, a test location and one in no split, with two segments each. Device a
-    recorded all. Devices b, c and s1 to s3 recorded the first segment, and s4 to s6 that of the test location and of
-    the unused one.
+    Each scene has one location per element of `places`, the split of its recordings, with two segments each. Device a
+    recorded all. Devices b, c and s1 to s3 recorded the first segment, and s4 to s6 that of locations that are not for
+    training.
     """
     splits: dict[str, str | None] = {}
-    places = (*(["train"] * 4), "test", None)
     for scene_number, scene in enumerate(scenes):
         for number, split in enumerate(places):
             location = 100 * (scene_number + 1) + number

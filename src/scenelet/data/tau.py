@@ -14,7 +14,7 @@ from pathlib import Path
 from scenelet.data.clips import Clip, ClipTable
 from scenelet.data.delimited import read_rows
 from scenelet.data.tau_sets import LICENSE, NAME_FORM, TAU_2020_3CLASS, THREE_CLASSES, TauName, parse_name, recognize
-from scenelet.data.tau_splits import Place, read_split
+from scenelet.data.tau_splits import Place, official_split, read_split
 from scenelet.errors import DataError, MissingAudioError
 from scenelet.utils.text import first_few
 
@@ -29,7 +29,11 @@ def is_tau_root(folder: Path) -> bool:
 
 
 def load_tau(
-    root: Path, audio_dir: Path | None = None, tau_3_class: bool = False, require_audio: bool = True
+    root: Path,
+    audio_dir: Path | None = None,
+    tau_3_class: bool = False,
+    require_audio: bool = True,
+    training_lists: bool = True,
 ) -> ClipTable:
     """Read a root in the official layout; fold "1" is its split.
 
@@ -42,6 +46,7 @@ def load_tau(
         audio_dir: the `audio` folder, or the folder that contains it; None: `root`.
         tau_3_class: map the ten scenes to indoor, outdoor, transportation.
         require_audio: refuse a set whose recordings are missing.
+        training_lists: read the training lists of DCASE 2024 if the root has them.
 
     Raises:
         DataError: recordings are missing, or the tables do not have the official layout.
@@ -49,7 +54,7 @@ def load_tau(
     meta = root / "meta.csv"
     labels, names = _read_meta(meta)
     facts = recognize(root.absolute().name, labels.values(), names.values())
-    places = read_split(root, labels)
+    places = read_split(root, labels) if training_lists else official_split(root)
     folder = root if audio_dir is None else audio_dir / "audio" if (audio_dir / "audio").is_dir() else audio_dir
     clips = []
     for name in sorted(labels):

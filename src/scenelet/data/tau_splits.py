@@ -43,7 +43,7 @@ def read_split(root: Path, labels: Mapping[str, str]) -> dict[str, Place]:
     """
     folders = [folder for folder in LIST_FOLDERS if any((root / folder / _list_name(n)).is_file() for n in PERCENTAGES)]
     if not folders:
-        return _official_split(root)
+        return official_split(root)
     if len(folders) > 1:
         places = " and in ".join(str(root / folder) for folder in folders)
         raise DataError(f"{root}: training lists are in {places}; keep those of one folder")
@@ -105,7 +105,7 @@ def _is(names: Mapping[str, int] | list[str]) -> str:
     return "is" if len(names) == 1 else "are"
 
 
-def _official_split(root: Path) -> dict[str, Place]:
+def official_split(root: Path) -> dict[str, Place]:
     """Return the place of each recording of `fold1_train.csv` and `fold1_test.csv`."""
     places: dict[str, Place] = {}
     for split in ("train", "test"):

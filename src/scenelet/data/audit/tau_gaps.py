@@ -49,12 +49,13 @@ def _device_findings(found: Mapping[str, int]) -> Iterator[Finding]:
         devices = f"device{'s' if len(absent) > 1 else ''} {', '.join(absent)}"
         yield warning("missing device", (), f"no recordings of {devices}, which the published set has; {ADVICE}")
     fewer = [
-        f"device {device} has {pluralize(found[device], 'segment')} of {published:,}"
+        f"{device} {found[device]:,} of {published:,}"
         for device, published in DEVICE_SEGMENTS.items()
         if 0 < found.get(device, 0) < published
     ]
     if fewer:
-        yield warning("missing segments", (), f"fewer than in the published set: {', '.join(fewer)}; {ADVICE}")
+        devices = f"device{'s' if len(fewer) > 1 else ''} {', '.join(fewer)}"
+        yield warning("missing segments", (), f"fewer segments than in the published set: {devices}; {ADVICE}")
 
 
 def _parallel_findings(names: Mapping[str, TauName], segments: Mapping[str, set[str]]) -> Iterator[Finding]:
