@@ -64,8 +64,7 @@ def test_tau_2020_mobile_of_real_clips_loads(tau: Path, tmp_path: Path) -> None:
     assert (info.samplerate, info.channels, info.duration) == (44100, 1, 10.0)
 
 
-@pytest.mark.slow
-def test_tau_2022_mobile_of_real_clips_trains_on_a_list(tau: Path, tmp_path: Path) -> None:
+def test_tau_2022_mobile_of_real_clips_trains_on_a_list(tau: Path, tmp_path: Path, tiny_settings: list[str]) -> None:
     splits = _splits(tau / "clips", slices=True)
     train_stems = [stem for stem, split in splits.items() if split == "train"]
     firsts = [stem for stem in train_stems if stem.endswith("-a")]
@@ -82,9 +81,8 @@ def test_tau_2022_mobile_of_real_clips_trains_on_a_list(tau: Path, tmp_path: Pat
     found = audit(table, 1.0, make_split(table, SplitConfig()), workers=1)
     assert [each.message for each in found if each.severity == "error"] == []
     assert "missing slices" not in {each.kind for each in found}
-    changes = ["schedule.epochs=1", "network.width=8", "split.percent=25", "features.channels=mono"]
-    changes += ["features.sample_rate=44100", "window.seconds=1"]
-    metrics = train(root, tmp_path / "run", load_recipe("paper", changes), recipe="paper")
+    changes = [*tiny_settings, "window.seconds=1", "schedule.epochs=1", "split.percent=25"]
+    metrics = train(root, tmp_path / "run", load_recipe("demo", changes), recipe="demo")
     assert metrics["test"]["clips"] == 90
     rows = list(csv.DictReader((tmp_path / "run/split.csv").read_text().splitlines()))
     assert sorted(Path(row["filename"]).stem for row in rows if row["split"] == "train") == sorted(firsts)

@@ -108,6 +108,7 @@ def _near_duplicate_findings(all_stats: Mapping[Clip, RecordingStats], subsets: 
         for pair in find_matches([all_stats[clip].fingerprint for clip in clips])
         if all_stats[clips[pair.first]].digest != all_stats[clips[pair.second]].digest
         and clips[pair.first].path != clips[pair.second].path  # parts of one recording may overlap
+        and not _are_parallel(clips[pair.first], clips[pair.second])
     ]
     links = np.array([(pair.first, pair.second) for pair in pairs], int).reshape(-1, 2)
     graph = coo_array((np.ones(len(links)), links.T), shape=(len(clips), len(clips)))
@@ -129,6 +130,12 @@ def _near_duplicate_findings(all_stats: Mapping[Clip, RecordingStats], subsets: 
         text += f" in {' and '.join(across)}" if across else ""
         kind = "near duplicate across subsets" if across else "near duplicate"
         yield warning(kind, names, f"{text}; keep one, or give them one group")
+
+
+def _are_parallel(first: Clip, second: Clip) -> bool:
+    """Return True for recordings of one class and group by two devices, which may have recorded the same sound."""
+    differ = None not in (first.device, second.device) and first.device != second.device
+    return differ and (first.group, first.label) == (second.group, second.label)
 
 
 def _duplicate_findings(all_stats: Mapping[Clip, RecordingStats], subsets: Subsets) -> Iterator[Finding]:
