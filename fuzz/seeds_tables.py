@@ -12,9 +12,9 @@ from scenelet.evaluation.submission.form import COLUMNS
 
 
 def _tables() -> list[bytes]:
-    head = b"filename,label,fold,group,split,city,source,license\n"
-    rows = [b"a.wav,x,1,g,train,oslo,made here,CC0\n", b'"b, c.wav",y,2,h,test,rome,made,CC-BY\n']
-    tabs = (head + b"".join(rows[:1])).replace(b",", b"\t") + b"c.wav\ty\t12\t\t\t\t\t\n"
+    head = b"filename,label,fold,group,split,city,source,license,device,percent\n"
+    rows = [b"a.wav,x,1,g,train,oslo,made here,CC0,s1,25\n", b'"b, c.wav",y,2,h,test,rome,made,CC-BY,a,\n']
+    tabs = (head + b"".join(rows[:1])).replace(b",", b"\t") + b"c.wav\ty\t12\t\t\t\t\t\t\t\n"
     audacity = b"0.5\t1.25\tx\n\\\t100.0\t900.5\n1,5\t2\ty\n"
     raven = b"Selection\tView\tBegin Time (s)\tEnd Time (s)\tBegin File\tFile Offset (s)\tAnnotation\n"
     raven += b"1\tWaveform 1\t0.5\t1\ta.wav\t0.5\tx\n1\tSpectrogram 1\t0.5\t1\ta.wav\t0.5\tx\n"
@@ -28,10 +28,24 @@ def _tables() -> list[bytes]:
 
 def _tau() -> list[bytes]:
     names = [f"{scene}-oslo-1-{n}-a.wav" for n, scene in enumerate(("airport", "bus", "park"))]
+    endings = ("-0-a.wav", "-9-s4.wav")
+    slices = [name.replace("-a.wav", ending) for ending in endings for name in names]
+    return [_root(names[:2], names[2:]), _root(slices[:4], slices[4:], slices[:3], slices[:4])]
+
+
+def _root(train: list[str], test: list[str], *lists: list[str]) -> bytes:
+    """Write a TAU root, with the training lists of 5 and 25 % and the test list if `lists` has the first two."""
     meta = "filename\tscene_label\tidentifier\tsource_label\n"
-    meta += "".join(f"audio/{name}\t{name.partition('-')[0]}\toslo-{n}\ta\n" for n, name in enumerate(names))
-    train = f"filename\tscene_label\naudio/{names[0]}\tairport\naudio/{names[1]}\tbus\n"
-    return [SEPARATOR.join([meta.encode(), train.encode(), f"filename\naudio/{names[2]}\n".encode()])]
+    for name in (*train, *test):
+        scene, city, location, *_, device = name.removesuffix(".wav").split("-")
+        meta += f"audio/{name}\t{scene}\t{city}-{location}\t{device}\n"
+    test_names = "filename\n" + "".join(f"audio/{name}\n" for name in test)
+    texts = [meta, _list(train), test_names, *map(_list, (*lists, test) if lists else ())]
+    return SEPARATOR.join(text.encode() for text in texts)
+
+
+def _list(names: list[str]) -> str:
+    return "filename\tscene_label\n" + "".join(f"audio/{name}\t{name.partition('-')[0]}\n" for name in names)
 
 
 def _recipes() -> list[bytes]:

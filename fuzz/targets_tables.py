@@ -5,8 +5,11 @@ from pathlib import Path
 
 from fuzz.targets import SCRATCH, Target, outcome, parts
 from scenelet.bulk.manifest import read_inputs
+from scenelet.config import SplitConfig
 from scenelet.config.recipes import load_recipe
+from scenelet.data.audit.tau_gaps import tau_gap_findings
 from scenelet.data.load import load_table
+from scenelet.data.splits import make_split
 from scenelet.evaluation.submission.details import read_details
 from scenelet.evaluation.submission.faults import Fault
 from scenelet.evaluation.submission.validate_meta import check_meta
@@ -27,14 +30,26 @@ def table(data: bytes) -> str:
 
 
 def tau(data: bytes) -> str:
-    """Read a TAU root: meta.csv and the two tables of the official split."""
-    labels, train, test = parts(data, 3)
-    SCRATCH.file("tau/meta.csv", labels)
-    SCRATCH.file("tau/evaluation_setup/fold1_train.csv", train)
-    SCRATCH.file("tau/evaluation_setup/fold1_test.csv", test)
+    """Read a TAU root: meta.csv, the two tables of the official split, and training lists unless these are empty."""
+    labels, train, test, *lists = parts(data, 6)
+    files = {"meta.csv": labels, "evaluation_setup/fold1_train.csv": train, "evaluation_setup/fold1_test.csv": test}
+    files |= dict(zip(("split5.csv", "split25.csv", "test.csv"), lists, strict=True))
+    for name, content in files.items():
+        path = SCRATCH.file(f"tau/{name}", content)
+        if not content and name.startswith("split"):
+            path.unlink()
     # if the last byte is even: as in training, where missing recordings are an error
     needs_audio = bool(data) and data[-1] % 2 == 0
-    word = outcome(lambda: load_table(SCRATCH.path / "tau", require_audio=False).describe())
+
+    def read() -> None:
+        found = load_table(SCRATCH.path / "tau", require_audio=False)
+        assert found.describe()
+        for percent in found.percentages:
+            split = make_split(found, SplitConfig.model_validate({"percent": percent}))
+            assert {clip.percent for clip in split.train} <= {5, percent}
+        list(tau_gap_findings(found))
+
+    word = outcome(read)
     if needs_audio:
         outcome(lambda: load_table(SCRATCH.path / "tau"))
     return word

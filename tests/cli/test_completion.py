@@ -60,7 +60,14 @@ def test_completion_offers_settings_and_choices(folder: Path) -> None:
 
 
 def test_completion_offers_data_sets(folder: Path) -> None:
-    assert offers("scenelet fetch ", folder) == ["esc10", "esc50", "tau2020-3class", "tau2019"]
+    assert offers("scenelet fetch ", folder) == [
+        "esc10",
+        "esc50",
+        "tau2020-3class",
+        "tau2019",
+        "tau2020-mobile",
+        "tau2022-mobile",
+    ]
 
 
 def test_show_completion_prints_the_script(command: object, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,8 @@ WRONG = {
     "train x --out": "option '--out' requires an argument",
     "info esc10 more": "got unexpected extra argument",
     "demo --seed one": "invalid value for '--seed'",
-    "fetch esc1 --out d": "no data set is named 'esc1'; there are esc10, esc50, tau2020-3class, tau2019; did",
+    "fetch esc1 --out d": "no data set is named 'esc1'; there are esc10, esc50, tau2020-3class, tau2019, "
+    "tau2020-mobile, tau2022-mobile; did",
     "reproduce tabel3 x": "did you mean 'table3'?",
 }
 

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from helpers.tau_roots import mobile_splits, nested_lists, write_tau_root
 from scenelet.config import SplitConfig
 from scenelet.data.load import load_table
-from scenelet.data.splits import make_split
+from scenelet.data.splits import make_split, split_hash
 from scenelet.errors import UsageError
-from scenelet.evaluation.subset import select_unused
+from scenelet.evaluation.subset import select_subset, select_unused
 
 UNSEEN_CITY = "milan"
 
@@ -48,3 +49,17 @@ def test_select_unused_without_such_clips_is_an_error(
 ) -> None:
     with pytest.raises(UsageError, match=words):
         select_unused(load_table(tone_set), measured, training_cities)
+
+
+@pytest.mark.parametrize("has_lists", [True, False])
+def test_select_subset_of_a_model_trained_on_a_list(tmp_path: Path, has_lists: bool) -> None:
+    """The test clips need no training list, so that a root without the lists is measured too, with a warning."""
+    splits = mobile_splits(False, ("bus", "park"))
+    table = load_table(write_tau_root(tmp_path / "trained", splits, lists=nested_lists(splits)), require_audio=False)
+    trained = SplitConfig(percent=25)
+    provenance = {"split": trained.model_dump(), "split_hash": split_hash(make_split(table, trained))}
+    if not has_lists:
+        table = load_table(write_tau_root(tmp_path / "other", splits), require_audio=False)
+    subset = select_subset(table, None, None, provenance)
+    assert {clip.split for clip in subset.clips} == {"test"}
+    assert (subset.warning is None) == ("training list of 25 %" in subset.description) == has_lists

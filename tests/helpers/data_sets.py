@@ -15,7 +15,7 @@ from scenelet.data.download.fetch import dataset_parts
 from scenelet.data.download.fetch import fetch as fetch_parts
 from scenelet.data.download.zenodo import Archive
 from scenelet.data.synthetic.dataset import write_synthetic_dataset
-from scenelet.data.tau import TAU_2019
+from scenelet.data.tau_sets import TAU_2019
 
 NAME = TAU_2019.name
 SPLITS = {
@@ -53,7 +53,10 @@ def zip_bytes(files: dict[str, bytes]) -> bytes:
 
 def tau_zips(prefix: str = "", splits: dict[str, str | None] = SPLITS) -> dict[str, bytes]:
     """A small TAU set as the archives in which it is published."""
-    rows = [f"audio/{stem}.wav\t{stem.partition('-')[0]}\t{stem[:-4]}\ta" for stem in splits]
+    rows = []
+    for stem in splits:
+        scene, city, location, _, device = stem.split("-")
+        rows.append(f"audio/{stem}.wav\t{scene}\t{city}-{location}\t{device}")
     meta = {"meta.csv": "\n".join(["filename\tscene_label\tidentifier\tsource_label", *rows])}
     for split in ("train", "test"):
         names = [f"audio/{stem}.wav" for stem, own_split in splits.items() if own_split == split]

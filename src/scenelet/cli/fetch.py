@@ -13,12 +13,17 @@ from scenelet.utils.console import is_quiet, print_message
 
 
 def fetch(
-    data: Annotated[str, typer.Argument(help="esc10, esc50, tau2020-3class or tau2019.", autocompletion=data_sets)],
+    data: Annotated[
+        str,
+        typer.Argument(
+            help="esc10, esc50, tau2020-3class, tau2019, tau2020-mobile or tau2022-mobile.", autocompletion=data_sets
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Folder to download into; the data set gets a folder of its own there.")],
     accept_license: Annotated[
         bool, typer.Option("--accept-license", help="Accept the license without asking.")
     ] = False,
-    evaluation: Annotated[bool, typer.Option("--evaluation", help="tau2020-3class: add its evaluation set.")] = False,
+    evaluation: Annotated[bool, typer.Option("--evaluation", help="Add the evaluation set; not of tau2019.")] = False,
     mirror: Annotated[str | None, typer.Option(help="Address of a mirror with the same files.")] = None,
     keep_archives: Annotated[bool, typer.Option("--keep-archives", help="Keep the archives of a TAU set.")] = False,
     quiet: QuietOption = False,

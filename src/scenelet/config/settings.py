@@ -64,6 +64,9 @@ class SplitConfig(Section):
         0.2, gt=0, lt=1, description="fraction of the groups held out as test when the data has no split"
     )
     validation_fraction: float = Field(0.0, ge=0, lt=1, description="fraction of each class's training groups held out")
+    percent: Literal[5, 10, 25, 50, 100] | None = Field(
+        None, description="nested training list to use, in percent, as in DCASE 2024 and 2025; None: all training clips"
+    )
     imbalance: float = Field(
         1.0,
         ge=1,

@@ -39,6 +39,7 @@ class Clip:
         split: "train", "validation" or "test" in the data's own split; None if the clip is in none of them.
         city: city of the recording, if it is known.
         device: recording device, e.g. "a" or "s1", if it is known.
+        percent: percentage of the smallest of the data's nested training lists that has the clip, or None.
         start, end: times of the part in seconds; None: the complete recording.
 
     >>> Clip(Path("data/rain/1.wav"), "rain/1.wav", "rain", group="garden").label
@@ -53,6 +54,7 @@ class Clip:
     split: str | None = None
     city: str | None = None
     device: str | None = None
+    percent: int | None = None
     start: float | None = None
     end: float | None = None
 
@@ -138,6 +140,11 @@ class ClipTable:
         return tuple(sorted({clip.device for clip in self.clips if clip.device is not None}))
 
     @property
+    def percentages(self) -> tuple[int, ...]:
+        """Percentages of the nested training lists, sorted; see `scenelet.data.percent`."""
+        return tuple(sorted({clip.percent for clip in self.clips if clip.percent is not None}))
+
+    @property
     def has_split(self) -> bool:
         """True if the data has its own split."""
         return any(clip.split is not None for clip in self.clips)
@@ -164,6 +171,8 @@ class ClipTable:
         if self.has_split:
             sizes = Counter(clip.split or "none" for clip in self.clips)
             parts.append("split " + " ".join(f"{name} {sizes[name]:,}" for name in (*SPLITS, "none") if sizes[name]))
+        if self.percentages:
+            parts.append(f"training lists {' '.join(f'{percent} %' for percent in self.percentages)}")
         return f"{self.source}: {', '.join(parts)}{' (synthetic)' if self.synthetic else ''}"
 
 

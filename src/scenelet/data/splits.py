@@ -67,6 +67,7 @@ def make_split(table: ClipTable, config: SplitConfig) -> Split:
     - Otherwise about `config.test_fraction` of each class becomes the test subset. Groups are not divided. If groups
       are added later, most of the others stay in their subset.
 
+    If `config.percent` is set, only the training clips of this nested list are used; see `scenelet.data.percent`.
     Validation comes from the data's own split. If that has none, `config.validation_fraction` of each class's training
     clips becomes the validation subset, in whole groups and as closely as the groups allow. If `config.imbalance` is
     set, the remaining training clips are subsampled. The same table and settings give the same split, in any order of
@@ -120,6 +121,9 @@ def _split_clips(table: ClipTable, config: SplitConfig) -> Split:
     else:
         train, test = hold_out_groups(clips, config.test_fraction, config.seed)
         how = f"random split, {100 * config.test_fraction:g} % of each class in whole groups, seed {config.seed}"
+    if config.percent is not None:
+        train = _training_list(table, train, config.percent)
+        how += f", training list of {config.percent} %"
     validation = _subset(train, "validation")
     if validation:
         train = tuple(clip for clip in train if clip.split != "validation")
@@ -182,6 +186,21 @@ def held_out_folds(table: ClipTable, text: str) -> tuple[str, ...]:
 def _own_split(clips: Clips) -> tuple[Clips, Clips, str]:
     """Return training with validation, test, and a description."""
     return _subset(clips, "train", "validation"), _subset(clips, "test"), "the data's own split"
+
+
+def _training_list(table: ClipTable, train: Clips, percent: int) -> Clips:
+    """Return the training clips of one of the nested lists. Validation clips of the data's own split stay."""
+    if not table.percentages:
+        raise DataError(
+            f"{table.root}: {table.source} has no training lists, so split.percent={percent} cannot be used; put"
+            f" split{percent}.csv and test.csv into a TAU root, or add a column percent to a table"
+        )
+    if percent not in table.percentages:
+        known = " ".join(map(str, table.percentages))
+        raise DataError(f"{table.root}: no training list of {percent} %; there are {known}: give one of them")
+    return tuple(
+        clip for clip in train if clip.split == "validation" or (clip.percent is not None and clip.percent <= percent)
+    )
 
 
 def _subset(clips: Clips, *names: str) -> Clips:

@@ -12,6 +12,7 @@ from scenelet.data.delimited import FILE_COLUMNS, TABLE_EXTENSIONS, TableRow, co
 from scenelet.data.label_files import has_labels, program_of, read_label_file
 from scenelet.data.labels import LABEL_COLUMNS, check_alike_labels, normalize, single_labels
 from scenelet.data.locate import METADATA_FOLDER, locate
+from scenelet.data.percent import parse_percent
 from scenelet.data.segments import Span, drop_conflicts, read_spans
 from scenelet.errors import DataError, did_you_mean
 from scenelet.utils.files import SYSTEM_NAMES
@@ -248,6 +249,7 @@ def _clip(path: Path, row: TableRow, label: str, name: str, root: Path, span: Sp
         split=split,
         city=city or None,
         device=normalize(device) or None,
+        percent=parse_percent(path, row.line, values.get("percent", ""), split),
         start=start,
         end=end,
     )

@@ -44,6 +44,8 @@ def select_subset(table: ClipTable, name: str | None, fold: str | None, provenan
     if name == "all":
         return Subset("all", table.clips, f"all {len(table.clips):,} clips")
     settings = trained_split(provenance)
+    if settings.percent not in table.percentages:  # the test clips do not need the list
+        settings = settings.model_copy(update={"percent": None})
     if fold is not None:
         settings = settings.model_copy(update={"fold": fold, "city": None})
     needs_split = name is not None or fold is not None or table.has_split

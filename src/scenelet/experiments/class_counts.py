@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from scenelet.data.clips import SPLITS, Clip, ClipTable
-from scenelet.data.tau import TAU_2020_3CLASS
+from scenelet.data.tau_sets import TAU_2020_3CLASS
 
 PAPER = {"train": TAU_2020_3CLASS.train, "test": TAU_2020_3CLASS.test}
 """Table 2: the development set of DCASE 2020 Task 1B."""

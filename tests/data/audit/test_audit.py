@@ -1,6 +1,7 @@
 """Findings of an audit: errors, duplicates, near-duplicates, shared groups, label errors and class sizes."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +147,16 @@ class TestNearDuplicates:
         assert within.kind == "near duplicate"
         (across,) = _audit("near duplicate", a, b, c, split=Split((a, c), (), (b,), ""))
         assert across.kind == "near duplicate across subsets"
+
+    @pytest.mark.parametrize(
+        ("second", "count"),
+        [({}, 0), ({"device": "a"}, 1), ({"device": None}, 1), ({"group": "h"}, 1), ({"label": "y"}, 1)],
+    )
+    def test_audit_two_devices_of_a_group_are_no_near_duplicates(
+        self, pair: tuple[Clip, Clip], second: dict[str, str | None], count: int
+    ) -> None:
+        a, b = (replace(clip, group="g", fold=None, device=device) for clip, device in zip(pair, "ab", strict=True))
+        assert len(_audit("near duplicate", a, replace(b, **second))) == count
 
     def test_audit_three_near_duplicates_are_one_finding(
         self, make_clip: MakeClip, pair: tuple[Clip, Clip], rng: np.random.Generator

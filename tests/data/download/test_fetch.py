@@ -12,9 +12,10 @@ import pytest
 from helpers.data_sets import FACTS, NAME, SPLITS, fetch, file_names, never, publish, tau_zips, zip_bytes
 from helpers.loopback_server import Answer, Loopback
 from scenelet.data.download import fetch as fetch_module
-from scenelet.data.download.fetch import EVALUATION, dataset_parts
+from scenelet.data.download.fetch import EVALUATIONS, dataset_parts
 from scenelet.data.download.fetch import fetch as fetch_parts
-from scenelet.data.tau import TAU_2020_3CLASS, load_tau
+from scenelet.data.tau import load_tau
+from scenelet.data.tau_sets import TAU_2020_3CLASS
 from scenelet.errors import DataError, OutputError, UsageError
 
 
@@ -99,12 +100,13 @@ def test_fetch_wrong_archive_is_named_and_deleted(
 
 
 def test_fetch_evaluation_set_from_a_mirror(server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    zips = {f"{EVALUATION}.audio.1.zip": zip_bytes({f"{EVALUATION}/audio/1.wav": b"sound"})}
+    evaluation = EVALUATIONS["tau2020-3class"]
+    zips = {f"{evaluation}.audio.1.zip": zip_bytes({f"{evaluation}/audio/1.wav": b"sound"})}
     publish(server, monkeypatch, {**zips, **{n.replace("2019", "2020-3class"): z for n, z in tau_zips().items()}})
     monkeypatch.setitem(fetch_module.TAU_SETS, "tau2020-3class", replace(FACTS, name=TAU_2020_3CLASS.name))
     server.files = {f"lab/{name}": data for name, data in server.files.items()}
     roots = fetch("tau2020-3class", tmp_path, evaluation=True, mirror=f"{server.url}/lab/")
-    assert roots == [tmp_path / TAU_2020_3CLASS.name, tmp_path / EVALUATION]
+    assert roots == [tmp_path / TAU_2020_3CLASS.name, tmp_path / evaluation]
     assert file_names(roots[1]) == [".fetched", "audio/1.wav"]
     assert all(path.startswith("lab/") for path, _ in server.log)
 
@@ -139,7 +141,7 @@ def test_fetch_locked_folder_is_refused(server: Loopback, tmp_path: Path, monkey
 def test_dataset_parts_wrong_arguments(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="did you mean 'esc10'"):
         dataset_parts("esc-10", tmp_path)
-    with pytest.raises(UsageError, match="--evaluation goes with tau2020-3class"):
+    with pytest.raises(UsageError, match=r"--evaluation goes with .*, tau2022-mobile, not with tau2019"):
         dataset_parts("tau2019", tmp_path, evaluation=True)
     for mirror in ("lab/files", "ftp://lab", "file:///etc", "https://"):
         with pytest.raises(UsageError, match="--mirror"):

@@ -13,6 +13,7 @@ from scenelet.data.audit.fingerprint import find_matches
 from scenelet.data.audit.label_errors import MIN_CLIPS, MIN_GROUPS, MIN_SCORE, find_label_issues, rare_classes
 from scenelet.data.audit.statistics import RecordingStats
 from scenelet.data.audit.statistics_cache import all_recording_stats
+from scenelet.data.audit.tau_gaps import tau_gap_findings
 from scenelet.data.clips import SPLITS, Clip, ClipTable
 from scenelet.data.splits import Split
 from scenelet.utils.console import track
@@ -51,7 +52,7 @@ def audit(
         refresh: read every recording, even if its statistics are cached.
     """
     subsets = _subsets(table, split)
-    findings = [*_class_findings(table), *_group_findings(subsets)]
+    findings = [*_class_findings(table), *_group_findings(subsets), *tau_gap_findings(table)]
     all_stats: dict[Clip, RecordingStats] = {}
     results = all_recording_stats(table.clips, table.root, workers, refresh)
     for clip, result in zip(table.clips, track(results, "Checking", len(table.clips)), strict=True):
@@ -107,6 +108,7 @@ def _near_duplicate_findings(all_stats: Mapping[Clip, RecordingStats], subsets: 
         for pair in find_matches([all_stats[clip].fingerprint for clip in clips])
         if all_stats[clips[pair.first]].digest != all_stats[clips[pair.second]].digest
         and clips[pair.first].path != clips[pair.second].path  # parts of one recording may overlap
+        and not _are_parallel(clips[pair.first], clips[pair.second])
     ]
     links = np.array([(pair.first, pair.second) for pair in pairs], int).reshape(-1, 2)
     graph = coo_array((np.ones(len(links)), links.T), shape=(len(clips), len(clips)))
@@ -128,6 +130,12 @@ def _near_duplicate_findings(all_stats: Mapping[Clip, RecordingStats], subsets: 
         text += f" in {' and '.join(across)}" if across else ""
         kind = "near duplicate across subsets" if across else "near duplicate"
         yield warning(kind, names, f"{text}; keep one, or give them one group")
+
+
+def _are_parallel(first: Clip, second: Clip) -> bool:
+    """Return True for recordings of one class and group by two devices, which may have recorded the same sound."""
+    differ = None not in (first.device, second.device) and first.device != second.device
+    return differ and (first.group, first.label) == (second.group, second.label)
 
 
 def _duplicate_findings(all_stats: Mapping[Clip, RecordingStats], subsets: Subsets) -> Iterator[Finding]:

@@ -39,7 +39,8 @@ class Finding:
         kind: of a recording, "missing", "unreadable", "empty", "truncated", "odd header", "silent", "clipped",
             "constant" or "offset"; of several, "too short", "dual mono", "antiphase", "band-limited", "duplicate",
             "near duplicate" or "near duplicate across subsets"; of labels and groups, "label", "more labels",
-            "labels not compared", "reveals the class", "shared group", "no split", "few clips" or "imbalance".
+            "labels not compared", "reveals the class", "shared group", "no split", "few clips" or "imbalance"; of a
+            TAU set, "missing device", "missing segments", "missing recordings" or "missing slices".
         clips: names of the clips.
         message: one sentence.
         score: for the kind "label", the confidence that the label is wrong, from 0.5 (undecided) to 1.

@@ -10,14 +10,24 @@ from scenelet.data.download.http import RemoteFile, download
 from scenelet.data.download.session import Web
 from scenelet.data.download.unzip import check_disk_space
 from scenelet.data.download.zenodo import TauRoot, tau_archives
-from scenelet.data.tau import LICENSE, TAU_2019, TAU_2020_3CLASS
+from scenelet.data.tau_sets import LICENSE, TAU_2019, TAU_2020_3CLASS, TAU_2020_MOBILE, TAU_2022_MOBILE, TauSet
 from scenelet.errors import UsageError, did_you_mean
 from scenelet.utils.console import print_message, progress_bar, progress_lines
 from scenelet.utils.locks import file_lock
 
-TAU_SETS = {"tau2020-3class": TAU_2020_3CLASS, "tau2019": TAU_2019}
+TAU_SETS = {
+    "tau2020-3class": TAU_2020_3CLASS,
+    "tau2019": TAU_2019,
+    "tau2020-mobile": TAU_2020_MOBILE,
+    "tau2022-mobile": TAU_2022_MOBILE,
+}
 DATA_SETS = (*ESC_SETS, *TAU_SETS)
-EVALUATION = "TAU-urban-acoustic-scenes-2020-3class-evaluation"
+EVALUATIONS = {
+    "tau2020-3class": "TAU-urban-acoustic-scenes-2020-3class-evaluation",
+    "tau2020-mobile": "TAU-urban-acoustic-scenes-2021-mobile-evaluation",
+    "tau2022-mobile": "TAU-urban-acoustic-scenes-2022-mobile-evaluation",
+}
+"""Evaluation set of the challenge for which a set was the development set: DCASE 2020 Task 1B, 2021 Task 1A, 2022."""
 
 DataSet = EscRoot | TauRoot
 
@@ -30,7 +40,7 @@ def dataset_parts(
     Args:
         name: one of `DATA_SETS`.
         out: folder that the sets' own folders go into.
-        evaluation: add the evaluation set of tau2020-3class.
+        evaluation: add the evaluation set, if it is one of `EVALUATIONS`.
         mirror: address that has the same files.
         keep_archives: keep the downloaded archives of a TAU set.
 
@@ -44,8 +54,8 @@ def dataset_parts(
     if name not in DATA_SETS:
         known = ", ".join(DATA_SETS) + did_you_mean(name, DATA_SETS)
         raise UsageError(f"no data set is named {name!r}; there are {known}")
-    if evaluation and name != "tau2020-3class":
-        raise UsageError(f"--evaluation goes with tau2020-3class, not with {name}")
+    if evaluation and name not in EVALUATIONS:
+        raise UsageError(f"--evaluation goes with {', '.join(EVALUATIONS)}, not with {name}")
     if mirror is not None:
         mirror = mirror.rstrip("/")
         if urlsplit(mirror).scheme not in ("http", "https") or not urlsplit(mirror).netloc:
@@ -54,10 +64,12 @@ def dataset_parts(
         return [esc_root(name, out, mirror)]
     facts = TAU_SETS[name]
     terms = f"{facts.name} (doi {facts.doi}): {LICENSE} Cite: {facts.citation}"
-    roots = [(facts.name, terms, facts)] + evaluation * [(EVALUATION, f"{EVALUATION}: the same license.", None)]
+    roots: list[tuple[str, str, TauSet | None]] = [(facts.name, terms, facts)]
+    if evaluation:
+        roots.append((EVALUATIONS[name], f"{EVALUATIONS[name]}: the same license.", None))
     return [
-        TauRoot(out / name, out / "downloads", terms, tau_archives(name), facts, mirror, keep_archives)
-        for name, terms, facts in roots
+        TauRoot(out / folder, out / "downloads", terms, tau_archives(folder), published, mirror, keep_archives)
+        for folder, terms, published in roots
     ]
 
 

@@ -1,8 +1,9 @@
 """TAU data sets as published on Zenodo: archives that are downloaded, unpacked and deleted one after the other.
 
 Checked: the size and md5 of every archive, the checksum of every file in it, that each recording of the tables
-exists, and the number of segments per class of the official split. An evaluation set has no labels: its archives
-and the files in them are all that is checked.
+exists, the number of recordings per class of the official split, and that per device of the mobile sets. An evaluation
+set has no labels: its archives and the files in them are all that is checked. `checksums.csv` has the sizes and md5.
+Those of the mobile sets are from the package dcase_util 0.2.20.
 """
 
 from collections import Counter
@@ -15,7 +16,8 @@ from typing import NamedTuple
 from scenelet.data.delimited import read_rows
 from scenelet.data.download.http import RemoteFile, check_size_and_md5
 from scenelet.data.download.unzip import unzip
-from scenelet.data.tau import TauSet, load_tau
+from scenelet.data.tau import load_tau
+from scenelet.data.tau_sets import TauSet
 from scenelet.errors import DataError
 from scenelet.utils.files import replace_file
 
@@ -104,15 +106,19 @@ class TauRoot:
             return
         fix = f"delete {self.root / STATUS_NAME} and run the command again to fetch it again"
         try:
-            clips = load_tau(self.root).clips
+            clips = load_tau(self.root, training_lists=False).clips
         except DataError as error:
             raise DataError(f"{self.root}: not the published set ({error}); {fix}") from None
-        for split, facts in (("train", self.facts.train), ("test", self.facts.test)):
-            counts, published = Counter(clip.label for clip in clips if clip.split == split), Counter(facts)
-            for label in sorted({*published, *counts}):
-                if counts[label] != published[label]:
-                    found = f"{counts[label]:,} segments of {label} in {split}"
-                    raise DataError(f"{self.root}: {found}, and the published set has {published[label]:,}; {fix}")
+        splits = {"train": self.facts.train, "test": self.facts.test}
+        published = {f"of {label} in {name}": n for name, classes in splits.items() for label, n in classes.items()}
+        found = Counter(f"of {clip.label} in {clip.split}" for clip in clips if clip.split is not None)
+        if self.facts.devices:
+            published |= {f"of device {device}": count for device, count in self.facts.devices.items()}
+            found += Counter(f"of device {clip.device}" for clip in clips)
+        for what in sorted({*published, *found}):
+            if found[what] != published.get(what, 0):
+                fault = f"{found[what]:,} recordings {what}, and the published set has {published.get(what, 0):,}"
+                raise DataError(f"{self.root}: {fault}; {fix}")
 
     def _missing(self) -> list[Archive]:
         unpacked = self._read_status()
