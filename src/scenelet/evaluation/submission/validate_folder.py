@@ -11,7 +11,7 @@ from scenelet.data.download.unzip import DAMAGE
 from scenelet.errors import DataError, escape_unprintable
 from scenelet.evaluation.submission.challenge import Challenge
 from scenelet.evaluation.submission.faults import Fault
-from scenelet.evaluation.submission.validate import Read, check_files, check_system, max_bytes
+from scenelet.evaluation.submission.validate import Read, check_system, max_bytes
 
 TASK_FOLDER, REPORT_ENDING, MAX_SYSTEMS = "task1", ".pdf", 4
 MAX_FILES = 1000  # a submission has about thirty
@@ -34,7 +34,8 @@ def check_submission(path: Path, challenge: Challenge, partial: bool = False) ->
     if path.is_dir():
         files = _folder_files(path, max_bytes(challenge))
         if not any(TASK_FOLDER in PurePosixPath(name).parts for name in files) and path.name != TASK_FOLDER:
-            return check_files(sorted(one for one in path.iterdir() if one.is_file()), challenge, partial)
+            own = [(name, read) for name, read in files.items() if "/" not in name]
+            return check_system(own, challenge, partial=partial)
         if path.name == TASK_FOLDER:
             files = {f"{TASK_FOLDER}/{name}": read for name, read in files.items()}
         return check_tree(path.name, files, challenge, partial=partial)
