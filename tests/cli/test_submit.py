@@ -14,9 +14,8 @@ import pytest
 import soundfile
 import yaml
 
-from helpers.example_submission import YEARS, report_values, valid_meta_bytes
+from helpers.example_submission import report_values, valid_meta_bytes
 from helpers.tiny_model import changed, tiny_model
-from scenelet.cli.submit import Year
 from scenelet.evaluation.submission.challenge import CHALLENGES
 from scenelet.evaluation.submission.details import example
 from scenelet.inference.classifier import load
@@ -210,66 +209,6 @@ def test_submit_modules_import_yaml_late() -> None:
     script = f"import sys, {package}.submit, {package}.validate_folder; print('yaml' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
-
-
-def test_years_are_those_of_the_challenges() -> None:
-    assert [int(year) for year in Year] == list(YEARS)
-
-
-@pytest.mark.parametrize("year", YEARS)
-def test_submit_of_each_year_passes_its_own_check(year: int, submit: Run, folder: Path, tmp_path: Path) -> None:
-    (folder / "8639.WAV").rename(folder / "7919.wav")
-    challenge, own, out = CHALLENGES[year], tmp_path / "details.toml", tmp_path / "out"
-    assert submit("details", own, "--year", year)[:2] == (0, "")
-    models, reports = tmp_path / "models", tmp_path / "reports"
-    models.mkdir()
-    for seed, split in enumerate(challenge.splits):
-        path = models / (f"{split}.scn" if split else "model.scn")
-        write_model(tiny_model(seed, challenge.labels), path)
-        values = report_values(challenge, model=str(path), model_sha256=hashlib.sha256(path.read_bytes()).hexdigest())
-        values["per_device"] = {device: {"macro_accuracy": 0.5, "log_loss": 1.5} for device in challenge.devices}
-        (reports / split).mkdir(parents=True)
-        (reports / split / "report.json").write_text(json.dumps(values))
-    single = challenge.splits == ("",)
-    model, report = (models / "model.scn", reports / "report.json") if single else (models, reports)
-    write = ("write", model, folder, "--year", year, "--details", own, "--report", report, "--out", out, "--partial")
-    code, printed, talk = submit(*write)
-    assert (code, printed) == (0, ""), talk
-    label = challenge.example_label
-    names = [challenge.output_name(label, split) for split in challenge.splits]
-    assert sorted(path.name for path in out.iterdir()) == sorted([*names, f"{label}.meta.yaml"])
-    assert submit("check", out, "--year", year, "--partial")[:2] == (0, "no faults\n")
-    assert submit("check", *out.iterdir(), "--year", year, "--partial")[:2] == (0, "no faults\n")
-    contents = [(out / name).read_text() for name in names]
-    assert len(set(contents)) == len(names)  # each split has its own model
-    for seed, content in enumerate(contents):
-        rows = [line.split("\t") for line in content.splitlines()]
-        assert rows[0] == list(challenge.columns)
-        expected = load(models / (challenge.splits[seed] + ".scn" if not single else "model.scn"), threads=1)
-        assert [row[1] for row in rows[1:3]] == [expected.predict(folder / name).label for name in ("0.wav", "2.flac")]
-    development = yaml.safe_load((out / f"{label}.meta.yaml").read_text())["results"]["development_dataset"]
-    for results in [development] if single else development.values():
-        assert results["overall"] == {"accuracy": 91.0, "logloss": 0.25}
-        if challenge.devices:
-            assert results["device_wise"]["s6"] == {"accuracy": 50.0, "logloss": 1.5}
-
-
-def test_submit_write_of_splits_names_missing_files(submit: Run, folder: Path, tmp_path: Path, model: Path) -> None:
-    challenge, own, models = CHALLENGES[2024], tmp_path / "d.toml", tmp_path / "models"
-    own.write_text(example(challenge))
-    models.mkdir()
-    run = functools.partial(submit, "write", "--year", 2024)
-    rest = (folder, "--details", own, "--partial")
-    line = refused(lambda _, *arguments: run(*arguments), tmp_path / "out", model, *rest)
-    assert "has no split_5.scn, split_10.scn" in line
-    assert "DCASE 2024 Task 1 needs a folder with split_5.scn" in line
-    for split in challenge.splits:
-        write_model(tiny_model(labels=challenge.labels), models / f"{split}.scn")
-    line = refused(lambda _, *arguments: run(*arguments), tmp_path / "out", models, *rest, "--report", tmp_path)
-    assert "split_5/report.json: cannot be read" in line
-    write_model(tiny_model(), models / "split_50.scn")
-    line = refused(lambda _, *arguments: run(*arguments), tmp_path / "out", models, *rest)
-    assert "split_50.scn: its labels are indoor, outdoor, transportation" in line
 
 
 def test_submit_check_lists_warnings_and_passes(run: Run, tmp_path: Path) -> None:
