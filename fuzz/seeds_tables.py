@@ -1,5 +1,6 @@
 """Seeds for tables, recipes and lists. The recipes are those of scenelet."""
 
+import dataclasses
 import io
 from importlib import resources
 
@@ -7,8 +8,9 @@ import pyarrow
 from pyarrow import parquet
 
 from fuzz.targets import SEPARATOR
-from scenelet.evaluation.submission.details import EXAMPLE
-from scenelet.evaluation.submission.form import COLUMNS
+from helpers.example_submission import valid_meta_bytes, valid_output
+from scenelet.evaluation.submission.challenge import CHALLENGES
+from scenelet.evaluation.submission.details import example
 
 
 def _tables() -> list[bytes]:
@@ -60,9 +62,13 @@ def _systems() -> list[bytes]:
     return [file.read_bytes() for file in sorted(folder.iterdir(), key=str) if file.is_file()]
 
 
+def _details() -> list[bytes]:
+    return [f"{year}\n{example(challenge)}".encode() for year, challenge in CHALLENGES.items()]
+
+
 def _outputs() -> list[bytes]:
-    rows = ["\t".join(COLUMNS), "0.wav\tindoor\t0.8\t0.1\t0.1", "1.wav\toutdoor\t0.2\t0.7\t0.1"]
-    return ["\n".join(rows).encode() + b"\n"]
+    small = {year: dataclasses.replace(challenge, recordings=2) for year, challenge in CHALLENGES.items()}
+    return [f"{year}\n{valid_output(challenge)}".encode() for year, challenge in small.items()]
 
 
 def _metas() -> list[bytes]:
@@ -79,7 +85,8 @@ def _metas() -> list[bytes]:
         "      logloss: 0.3\n    class_wise:\n      indoor: {accuracy: 90, logloss: .2}\n"
         "      outdoor: {accuracy: 90, logloss: .2}\n      transportation: {accuracy: 90, logloss: .2}\n"
     )
-    return [meta.encode()]
+    valid = [b"%d\n%s" % (year, valid_meta_bytes(challenge)) for year, challenge in CHALLENGES.items()]
+    return [meta.encode(), *valid]
 
 
 def _lists() -> list[bytes]:
@@ -104,7 +111,7 @@ SEEDS = {
     "tau": _tau,
     "recipe": _recipes,
     "systems": _systems,
-    "details": lambda: [EXAMPLE.encode()],
+    "details": _details,
     "output": _outputs,
     "meta": _metas,
     "manifest": _lists,

@@ -30,7 +30,8 @@ from scenelet.config.run_folder import (
 from scenelet.data.clips import Clip
 from scenelet.data.feature_cache import ClipFeatures, band_statistics, load_features, read_index
 from scenelet.evaluation.history import read_history
-from scenelet.evaluation.submission.meta import read_report
+from scenelet.evaluation.submission.challenge import CHALLENGES
+from scenelet.evaluation.submission.results import read_report
 from scenelet.experiments.report import check_same_results
 from scenelet.model.file import encode_model
 from scenelet.training.checkpoint import check_checkpoint, check_state_dict, read_checkpoint
@@ -86,7 +87,7 @@ RECORDS: tuple[tuple[str, Callable[[Path], object]], ...] = (
     (RECORD, _history),
     (METRICS, _history),
     (CHOICE, load_choice),
-    ("report.json", lambda folder: read_report(folder / "report.json")),
+    ("report.json", lambda folder: read_report(folder / "report.json", CHALLENGES[2020])),
     ("table.json", lambda folder: check_same_results(folder, "table", "t", "d", {"a": {}})),
     (JOB, lambda folder: read_job(Folder(str(folder))).job_hash),
 )

@@ -10,6 +10,7 @@ from scenelet.config.recipes import load_recipe
 from scenelet.data.audit.tau_gaps import tau_gap_findings
 from scenelet.data.load import load_table
 from scenelet.data.splits import make_split
+from scenelet.evaluation.submission.challenge import CHALLENGES, Challenge
 from scenelet.evaluation.submission.details import read_details
 from scenelet.evaluation.submission.faults import Fault
 from scenelet.evaluation.submission.validate_meta import check_meta
@@ -77,24 +78,34 @@ def systems(data: bytes) -> str:
 
 def details(data: bytes) -> str:
     """Read the details of a submission."""
-    path = SCRATCH.file("details.toml", data)
-    return outcome(lambda: read_details(path))
+    challenge, text = _year(data)
+    path = SCRATCH.file("details.toml", text)
+    return outcome(lambda: read_details(path, challenge))
 
 
 def output(data: bytes) -> str:
     """Check the predictions of a submission. Faults are listed, not raised."""
-    return _listed(check_output("x.output.csv", data, partial=True))
+    challenge, text = _year(data)
+    return _listed(check_output("x.output.csv", text, challenge, partial=True))
 
 
 def meta(data: bytes) -> str:
     """Check the meta information of a submission in YAML."""
-    return _listed(check_meta("x.meta.yaml", data, "Chang_QTI_task1b_1"))
+    challenge, text = _year(data)
+    return _listed(check_meta("x.meta.yaml", text, challenge, f"Chang_QTI_{challenge.task}_1"))
+
+
+def _year(data: bytes) -> tuple[Challenge, bytes]:
+    """Return the challenge whose year is on the first line, and the rest; without a year, that of 2020 and all."""
+    first, _, rest = data.partition(b"\n")
+    years = {str(year).encode(): challenge for year, challenge in CHALLENGES.items()}
+    return (years[first], rest) if first in years else (CHALLENGES[2020], data)
 
 
 def _listed(faults: Sequence[Fault]) -> str:
     lines = list(map(str, faults))
     assert all(line.isprintable() for line in lines), lines
-    return "refused" if lines else "read"
+    return "read" if all(fault.warning for fault in faults) else "refused"
 
 
 def _listing(name: str) -> Callable[[bytes], str]:

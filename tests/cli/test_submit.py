@@ -1,10 +1,11 @@
-"""`scenelet submit`: from a model and recordings to a pair of files that its own check passes."""
+"""`scenelet submit`: from a model and recordings to files that its own check passes."""
 
 import functools
 import hashlib
 import json
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,21 +14,29 @@ import pytest
 import soundfile
 import yaml
 
+from helpers.example_submission import report_values, valid_meta_bytes
 from helpers.tiny_model import changed, tiny_model
-from scenelet.evaluation.submission.details import EXAMPLE
-from scenelet.evaluation.submission.form import LABELS
+from scenelet.evaluation.submission.challenge import CHALLENGES
+from scenelet.evaluation.submission.details import example
 from scenelet.inference.classifier import load
 from scenelet.model.file import write_model
 from scenelet.model.scene_model import TrainingCounts
 
 LABEL = "Lastname_INST_task1b_1"
+FIRST = CHALLENGES[2020]
 Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(command: Run) -> Run:
+def submit(command: Run) -> Run:
     """`scenelet submit` with these arguments: exit code, stdout, stderr."""
     return functools.partial(command, "submit")
+
+
+@pytest.fixture
+def run(submit: Run) -> Run:
+    """`scenelet submit` of 2020."""
+    return lambda name, *arguments: submit(name, "--year", 2020, *arguments)
 
 
 @pytest.fixture
@@ -45,16 +54,14 @@ def folder(tmp_path: Path, rng: np.random.Generator) -> Path:
 @pytest.fixture
 def details(tmp_path: Path) -> Path:
     path = tmp_path / "details.toml"
-    path.write_text(EXAMPLE)
+    path.write_text(example(FIRST))
     return path
 
 
 @pytest.fixture
 def report(tmp_path: Path, model: Path) -> Path:
-    per_class = {label: {"accuracy": 0.9, "log_loss": 0.2, "clips": 1} for label in LABELS}
     path = tmp_path / "report.json"
-    figures = {"macro_accuracy": 0.9, "log_loss": 0.2, "per_class": per_class, "split": "test", "model": str(model)}
-    figures["model_sha256"] = hashlib.sha256(model.read_bytes()).hexdigest()
+    figures = report_values(FIRST, model=str(model), model_sha256=hashlib.sha256(model.read_bytes()).hexdigest())
     path.write_text(json.dumps(figures))
     return path
 
@@ -80,7 +87,7 @@ def test_submit_write_passes_its_own_check(
             [float(share) for share in row[2:]], list(expected.probabilities.values()), atol=1e-6
         )
     written = yaml.safe_load(meta.read_text())
-    assert written["results"]["development_dataset"]["overall"] == {"accuracy": 90.0, "logloss": 0.2}
+    assert written["results"]["development_dataset"]["overall"] == {"accuracy": 91.0, "logloss": 0.25}
     code, printed, _ = run("check", output, meta, "--format", "json")
     faults = json.loads(printed)["faults"]
     assert code == 1
@@ -180,7 +187,7 @@ def test_submit_missing_files_are_refused(
 def test_submit_details_does_not_overwrite(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "new.toml"
     assert run("details", path)[:2] == (0, "")
-    assert path.read_text() == EXAMPLE
+    assert path.read_text() == example(FIRST)
     path.write_text("mine")
     code, _, talk = run("details", path)
     assert (code, "exists already" in talk) == (1, True)
@@ -199,6 +206,38 @@ def test_submit_check_prints_a_line_per_fault(run: Run, tmp_path: Path) -> None:
 
 def test_submit_modules_import_yaml_late() -> None:
     package = "scenelet.evaluation.submission"
-    script = f"import sys, {package}.submit, {package}.validate; print('yaml' in sys.modules)"
+    script = f"import sys, {package}.submit, {package}.validate_folder; print('yaml' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_submit_check_lists_warnings_and_passes(run: Run, tmp_path: Path) -> None:
+    output, meta = tmp_path / f"{LABEL}.output.csv", tmp_path / f"{LABEL}.meta.yaml"
+    output.write_text("filename\tscene_label\tindoor\toutdoor\ttransportation\n0.wav\tindoor\t3.5\t-1\t0\n")
+    meta.write_bytes(valid_meta_bytes(FIRST).replace(b"Chang_QTI_task1b_1", LABEL.encode()))
+    code, printed, _ = run("check", output, meta, "--partial")
+    assert code == 0
+    warning, end = printed.splitlines()
+    assert warning.startswith(f"warning: {output.name}, line 2: the scores, -1 to 3.5, sum to 2.5; they should be")
+    assert end == "no faults"
+    found = json.loads(run("check", output, meta, "--partial", "--format", "json")[1])
+    assert (found["faults"], found["warnings"][0]["where"]) == ([], "line 2")
+
+
+def test_submit_check_reads_a_zip(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(f"Lastname/task1/{LABEL}/{LABEL}.output.csv", b"\xff")
+    code, printed, talk = run("check", path)
+    assert (code, talk) == (1, "")
+    assert [line.partition(":")[0] for line in printed.splitlines()] == [
+        "a.zip",
+        f"{LABEL}.meta.yaml",
+        f"{LABEL}.output.csv, line 1",
+    ]
+
+
+def test_submit_without_year_is_refused(submit: Run, tmp_path: Path) -> None:
+    code, _, talk = submit("check", tmp_path)
+    assert code == 2
+    assert "--year" in talk

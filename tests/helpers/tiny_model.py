@@ -1,6 +1,7 @@
 """A small model with every operation of the paper's network, and random networks."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -183,8 +184,8 @@ FEATURES = FeatureConfig(sample_rate=8000, channels="stereo", n_fft=256, hop_len
 WINDOW = WindowConfig(seconds=0.2)
 
 
-def tiny_model(seed: int = 0) -> SceneModel:
-    """Build a model pruned to one half, with three classes and windows of 0.2 s at 8 kHz: log-mel (2, 16, 13)."""
+def tiny_model(seed: int = 0, labels: Sequence[str] = ("indoor", "outdoor", "transportation")) -> SceneModel:
+    """Build a model pruned to one half, with windows of 0.2 s at 8 kHz: log-mel (2, 16, 13)."""
     net = Builder(np.random.default_rng(seed), (2, 16, 13))
     net.scale_shift(16, channels=1)
     net.arrays["v0.scale"][:] = np.float32(0.05)
@@ -198,7 +199,7 @@ def tiny_model(seed: int = 0) -> SceneModel:
     net.add(stem)
     net.relu()
     net.max_pool()
-    net.head(3, dense=False)
+    net.head(len(labels), dense=False)
     encodings = {}
     for name, array in net.arrays.items():
         if name.startswith("v0."):
@@ -211,7 +212,7 @@ def tiny_model(seed: int = 0) -> SceneModel:
     conv = sum(net.arrays[name].size for name in net.arrays if name.endswith(".weight"))
     kept = sum(int(np.count_nonzero(net.arrays[name])) for name in net.arrays if name.endswith(".weight"))
     model = SceneModel(
-        labels=("indoor", "outdoor", "transportation"),
+        labels=tuple(labels),
         features=FEATURES,
         window=WINDOW,
         nodes=tuple(net.nodes),

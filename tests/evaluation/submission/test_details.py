@@ -1,17 +1,22 @@
 """Details of a submission: the example, and messages for every fault of the file."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from helpers.example_submission import YEARS
 from helpers.tiny_model import tiny_model
 from scenelet.errors import OutputError, UsageError
-from scenelet.evaluation.submission.details import EXAMPLE, Details, read_details, write_example
+from scenelet.evaluation.submission.challenge import CHALLENGES
+from scenelet.evaluation.submission.details import Details, example, read_details, unused_keys, write_example
 from scenelet.evaluation.submission.form import meta_text
 from scenelet.evaluation.submission.meta import meta_information
 from scenelet.evaluation.submission.validate_meta import check_meta
 
 NAME = "Lastname_INST_task1b_1"
+FIRST = CHALLENGES[2020]
+EXAMPLE = example(FIRST)
 
 
 @pytest.fixture
@@ -23,12 +28,12 @@ def details_file(tmp_path: Path) -> Path:
 
 def test_write_example_is_valid_and_overwrites_nothing(tmp_path: Path) -> None:
     path = tmp_path / "d.toml"
-    write_example(path)
-    assert isinstance(read_details(path), Details)
+    write_example(path, FIRST)
+    assert isinstance(read_details(path, FIRST), Details)
     with pytest.raises(OutputError, match="exists already"):
-        write_example(path)
+        write_example(path, FIRST)
     with pytest.raises(OutputError, match="cannot be written"):
-        write_example(tmp_path / "nowhere" / "d.toml")
+        write_example(tmp_path / "nowhere" / "d.toml", FIRST)
 
 
 def test_read_details_knows_the_examples_optional_keys(tmp_path: Path) -> None:
@@ -41,10 +46,29 @@ def test_read_details_knows_the_examples_optional_keys(tmp_path: Path) -> None:
         assert f"# {line.partition(' = ')[0]}" in EXAMPLE
     path = tmp_path / "d.toml"
     path.write_text(EXAMPLE.replace("[[authors]]", f"{more}\n[[authors]]", 1) + tail)
-    details = read_details(path)
+    details = read_details(path, FIRST)
     assert (details.ensemble_count, details.external_datasets[0].name) == (2, "AudioSet")
-    meta = meta_text(meta_information(tiny_model(), details))
-    assert check_meta("x", meta.encode(), NAME) == []
+    meta = meta_text(meta_information({"": tiny_model()}, details, FIRST), FIRST.title)
+    assert check_meta("x", meta.encode(), FIRST, NAME) == []
+
+
+@pytest.mark.parametrize("year", YEARS)
+def test_example_of_each_year_has_only_its_keys(year: int, tmp_path: Path) -> None:
+    challenge, path = CHALLENGES[year], tmp_path / "d.toml"
+    path.write_text(example(challenge))
+    assert read_details(path, challenge).label == challenge.example_label
+    # with every optional key of the first section
+    first_section = example(challenge).partition("[[authors]]")[0]
+    top = [line for line in re.findall(r"^(?:# )?(\w+ = .*)", first_section, re.MULTILINE) if "external" not in line]
+    rest = example(challenge)[example(challenge).index("[[authors]]") :]
+    path.write_text("\n".join([*top, rest]))
+    details = read_details(path, challenge)
+    assert details.data_augmentation == "mixup, freqmix"
+    for key in unused_keys(challenge) - {"energy_consumption"}:
+        path.write_text(f"{key} = 1\n{example(challenge)}")
+        with pytest.raises(UsageError, match=f"{challenge.title} does not ask for the key '{key}'; delete it"):
+            read_details(path, challenge)
+    assert ("[energy_consumption]" in example(challenge)) == (year == 2023)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +107,7 @@ def test_read_details_names_the_fault(details_file: Path, old: str, new: str, wo
     assert old in EXAMPLE
     details_file.write_text(EXAMPLE.replace(old, new, 1))
     with pytest.raises(UsageError) as caught:
-        read_details(details_file)
+        read_details(details_file, FIRST)
     assert str(caught.value).startswith(f"{details_file}: ")
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -93,7 +117,7 @@ def test_read_details_rejects_two_corresponding_authors(details_file: Path) -> N
     author = EXAMPLE[EXAMPLE.index("[[authors]]") : EXAMPLE.index("# [[authors]]")]
     details_file.write_text(EXAMPLE + author)
     with pytest.raises(UsageError, match="must have exactly one author with corresponding = true, and has 2"):
-        read_details(details_file)
+        read_details(details_file, FIRST)
 
 
 def test_read_details_rejects_data_without_a_usage(details_file: Path) -> None:
@@ -101,12 +125,12 @@ def test_read_details_rejects_data_without_a_usage(details_file: Path) -> None:
         EXAMPLE + '[[external_datasets]]\nname = "A"\nurl = "https://example.org"\ntotal_audio_length = 1\n'
     )
     with pytest.raises(UsageError, match="a description of their use in external_data_usage"):
-        read_details(details_file)
+        read_details(details_file, FIRST)
 
 
 def test_read_details_of_an_unreadable_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="scenelet submit details"):
-        read_details(tmp_path / "absent.toml")
+        read_details(tmp_path / "absent.toml", FIRST)
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(UsageError, match="not valid TOML"):
-        read_details(tmp_path / "binary.toml")
+        read_details(tmp_path / "binary.toml", FIRST)

@@ -1,1 +1,1 @@
-"""Submissions to DCASE 2020 Task 1B: write and validate their two files."""
+"""Submissions to DCASE Task 1, 2020 to 2024: write and validate their files."""

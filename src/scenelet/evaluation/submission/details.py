@@ -1,5 +1,6 @@
 """Details of a submission that its authors give in `details.toml`, since no model file stores them."""
 
+import re
 from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
@@ -10,11 +11,50 @@ from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, fie
 from scenelet.config import Settings
 from scenelet.config.recipes import read_toml
 from scenelet.errors import OutputError, UsageError, did_you_mean
-from scenelet.evaluation.submission.form import EMAIL, LABEL, LABEL_FORM, MAX_ABBREVIATION_LENGTH, URL, key_path
+from scenelet.evaluation.submission.challenge import Challenge
+from scenelet.evaluation.submission.form import EMAIL, MAX_ABBREVIATION_LENGTH, URL, key_path
 from scenelet.utils.files import replace_file
 
-EXAMPLE = resources.files(__package__).joinpath("details.toml").read_text("utf-8")
-EXAMPLE_LABEL = "Lastname_INST_task1b_1"
+META_KEYS = {
+    "embeddings": "embeddings",
+    "ensemble_count": "ensemble_method_subsystem_count",
+    "pipeline": "pipeline",
+    "framework": "framework",
+    "split_adaptations": "split_adaptations",
+    "system_adaptations": "system_adaptations",
+    "memory_use": "memory_use",
+}
+"""Keys of the details whose value the meta information of some years does not have, with its key there."""
+
+
+def unused_keys(challenge: Challenge) -> set[str]:
+    """Return the keys of the details that a challenge's meta information has no place for.
+
+    >>> from scenelet.evaluation.submission.challenge import CHALLENGES
+    >>> sorted(unused_keys(CHALLENGES[2024]))
+    ['embeddings', 'energy_consumption', 'ensemble_count', 'memory_use']
+    """
+    used = {*challenge.description, *challenge.complexity}
+    energy = set() if challenge.energy else {"energy_consumption"}
+    return {key for key, meta_key in META_KEYS.items() if meta_key not in used} | energy
+
+
+def example(challenge: Challenge) -> str:
+    """Return an example of a details file, with the keys that the challenge uses.
+
+    >>> from scenelet.evaluation.submission.challenge import CHALLENGES
+    >>> print(example(CHALLENGES[2022]).splitlines()[0])
+    # Details of a DCASE 2022 Task 1 submission, for `scenelet submit write --year 2022`. Fill them in.
+    """
+    text = resources.files(__package__).joinpath("details.toml").read_text("utf-8")
+    unused = unused_keys(challenge)
+    for key in unused:
+        text = re.sub(rf"^# {key} = .*\n", "", text, flags=re.MULTILINE)
+    if "energy_consumption" in unused:
+        text = re.sub(r"^# \[energy_consumption\]\n(?:# .*\n)+\n", "", text, flags=re.MULTILINE)
+    for word, value in (("TITLE", challenge.title), ("YEAR", str(challenge.year)), ("TASK", challenge.task)):
+        text = text.replace(word, value)
+    return text
 
 
 def rule(fits: Callable[[Any], Any], must: str) -> AfterValidator:
@@ -34,7 +74,6 @@ def rule(fits: Callable[[Any], Any], must: str) -> AfterValidator:
 
 Line = Annotated[str, AfterValidator(str.strip), rule(lambda text: text and text.isprintable(), "one line of text")]
 Url = Annotated[Line, rule(URL.fullmatch, "an address that begins with https:// or http://")]
-Label = Annotated[str, rule(LABEL.fullmatch, LABEL_FORM)]
 Abbreviation = Annotated[
     Line,
     rule(lambda text: len(text) <= MAX_ABBREVIATION_LENGTH, f"text of at most {MAX_ABBREVIATION_LENGTH} characters"),
@@ -74,7 +113,7 @@ def check_one_corresponding(authors: list[Any]) -> list[Any]:
     Raises:
         ValueError: none is, or several are.
     """
-    marked = sum(author.corresponding for author in authors)
+    marked = sum(bool(author.corresponding) for author in authors)
     if marked != 1:
         raise ValueError(f"must have exactly one author with corresponding = true, and has {marked}")
     return authors
@@ -92,19 +131,42 @@ def check_datasets(usage: object, datasets: Sequence[object]) -> None:
         raise ValueError("must list the data of external_data_usage")
 
 
-class Details(Settings, strict=True):
-    """Content of a `details.toml`."""
+class Energy(Settings, strict=True):
+    """Energy consumption as the challenge asks for it."""
 
-    label: Label
+    training: float | None = Field(None, ge=0)
+    inference: float | None = Field(None, ge=0)
+    baseline_inference: float | None = Field(None, ge=0)
+
+
+class Details(Settings, strict=True):
+    """Content of a `details.toml`. The context of its validation is the `Challenge`."""
+
+    label: str
     name: Line
     abbreviation: Abbreviation
     authors: Annotated[list[Author], AfterValidator(check_one_corresponding)]
     embeddings: Line | None = None
     data_augmentation: Line | None = Field(None, description="None: as stored in the model file")
     ensemble_count: int = Field(1, ge=1, description="number of systems in the ensemble")
+    pipeline: Line | None = None
+    framework: Line = "pytorch"
+    split_adaptations: Line | None = None
+    system_adaptations: Line | None = None
+    memory_use: float | None = Field(None, ge=0)
+    energy_consumption: Energy = Energy()
     external_data_usage: Line | None = None
     external_datasets: list[ExternalDataset] = Field([], validate_default=True)
     source_code: Url | None = None
+
+    @field_validator("label")
+    @classmethod
+    def _of_challenge(cls, label: str, info: ValidationInfo) -> str:
+        challenge = info.context
+        assert isinstance(challenge, Challenge)
+        if not challenge.label_pattern.fullmatch(label):
+            raise ValueError(f"must be {challenge.label_form}")
+        return label
 
     @field_validator("external_datasets")
     @classmethod
@@ -113,25 +175,31 @@ class Details(Settings, strict=True):
         return datasets
 
 
-def read_details(path: Path) -> Details:
+SECTIONS = Details, Author, Affiliation, Energy, ExternalDataset
+
+
+def read_details(path: Path, challenge: Challenge) -> Details:
     """Read and check a details file.
 
     Raises:
-        UsageError: the file cannot be read, is not TOML, or has a missing, unknown or invalid key.
+        UsageError: the file cannot be read, is not TOML, or has a missing, unknown or invalid key, or one that the
+            challenge does not use.
     """
     try:
         values = read_toml(path.read_bytes(), str(path))
     except OSError as error:
         fix = "scenelet submit details FILE.toml writes an example"
         raise UsageError(f"{path}: cannot be read ({error.strerror}); {fix}") from None
+    if unused := sorted(unused_keys(challenge) & values.keys()):
+        raise UsageError(f"{path}: {challenge.title} does not ask for the key {unused[0]!r}; delete it")
     try:
-        return Details.model_validate(values)
+        return Details.model_validate(values, context=challenge)
     except ValidationError as error:
         # a misspelled key is both unknown and missing; the first message is more helpful
         first = min(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
         key = key_path(*first["loc"])
         if first["type"] == "extra_forbidden":
-            known = [name for model in (Details, Author, Affiliation, ExternalDataset) for name in model.model_fields]
+            known = [name for model in SECTIONS for name in model.model_fields]
             hint = did_you_mean(str(first["loc"][-1]), known)
             raise UsageError(f"{path}: unknown key {key!r}{hint}") from None
         reason = "is missing; add it" if first["type"] == "missing" else fault_reason(first)
@@ -150,7 +218,7 @@ def fault_reason(error: Any) -> str:
     return reason.replace(" should ", " must ").removeprefix("Input ")
 
 
-def write_example(path: Path) -> None:
+def write_example(path: Path, challenge: Challenge) -> None:
     """Write an example of a details file to fill in.
 
     Raises:
@@ -158,4 +226,4 @@ def write_example(path: Path) -> None:
     """
     if path.exists() or path.is_symlink():
         raise OutputError(f"{path}: exists already and is not overwritten; give another name")
-    replace_file(path, EXAMPLE)
+    replace_file(path, example(challenge))

@@ -1,4 +1,4 @@
-"""Faults of a submission, as one-line messages that name the file, the location, the fault and the fix."""
+"""Faults and warnings of a submission: one line with the file, the location, the fault and the fix."""
 
 from dataclasses import dataclass
 
@@ -10,6 +10,8 @@ MAX_SHOWN_INTEGER = 10**18
 class Fault:
     """A fault of a file, at a line ("line 7"), a key ("system.complexity.model_size"), or "" for the whole file.
 
+    A warning is about what the organizers' validator accepts but what is probably a mistake.
+
     >>> print(Fault("a.output.csv", "line 7", "is empty; it must be deleted"))
     a.output.csv, line 7: is empty; it must be deleted
     """
@@ -17,9 +19,11 @@ class Fault:
     file: str
     where: str
     message: str
+    warning: bool = False
 
     def __str__(self) -> str:
-        return f"{self.file}{', ' if self.where else ''}{self.where}: {self.message}"
+        level = "warning: " if self.warning else ""
+        return f"{level}{self.file}{', ' if self.where else ''}{self.where}: {self.message}"
 
 
 def decode_text(file: str, data: bytes) -> str | Fault:

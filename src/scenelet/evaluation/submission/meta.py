@@ -1,95 +1,99 @@
-"""The meta information of a submission, from a model, its details and an evaluation report."""
+"""The meta information of a submission, from its models, its details and evaluation reports."""
 
-import hashlib
-import json
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import ValidationError
 
 from scenelet.config import AugmentConfig, MixingConfig, WaveformConfig
-from scenelet.errors import DataError
+from scenelet.evaluation.submission.challenge import Challenge
 from scenelet.evaluation.submission.details import Details
-from scenelet.evaluation.submission.form import BYTES_PER_KB, LABELS
+from scenelet.evaluation.submission.results import EvaluationReport, results
+from scenelet.model.costs import macs
 from scenelet.model.encodings import BYTES
 from scenelet.model.ops import Conv, Linear
-from scenelet.model.pretrained import model_path
 from scenelet.model.scene_model import SceneModel
 from scenelet.model.sizes import sizes
 
-CLIP_SECONDS = 10  # length of the challenge's recordings
-EVALUATE = "scenelet evaluate MODEL DATA --out DIR writes one"
+BYTES_PER_KB = 1024  # the KB of 2020, the unit of `model_size`
 
 
-class _ClassMetrics(BaseModel, allow_inf_nan=False):
-    accuracy: float = Field(ge=0, le=1)
-    log_loss: float = Field(ge=0)
-
-
-class EvaluationReport(BaseModel, allow_inf_nan=False):
-    """The values of `report.json` that a submission needs."""
-
-    macro_accuracy: float = Field(ge=0, le=1)
-    log_loss: float = Field(ge=0)
-    per_class: dict[str, _ClassMetrics]
-    model: str = ""
-    model_sha256: str
-    split: str = "test"
-    synthetic: bool = False
-
-    def check_model(self, path: Path, model: str) -> None:
-        """Check that this report, read from `path`, is that of a model file or a built-in model.
-
-        Raises:
-            DataError: the report is about another file, or about an earlier content of this file.
-        """
-        if self.model_sha256 != hashlib.sha256(model_path(model).read_bytes()).hexdigest():
-            other = f"another model, {self.model}" if self.model != model else "another version of this file"
-            raise DataError(f"{path}: is not the report of {model} but of {other}; run scenelet evaluate {model}")
-
-    def mismatches(self) -> list[str]:
-        """List the reasons why these may not be the results that the challenge asks for."""
-        split = [] if self.split == "test" else [f"it is about the split {self.split!r}, not 'test'"]
-        scenes = ["it is about synthetic scenes, not the challenge's recordings"] if self.synthetic else []
-        return split + scenes
-
-
-def meta_information(model: SceneModel, details: Details, report: EvaluationReport | None = None) -> dict[str, Any]:
+def meta_information(
+    models: Mapping[str, SceneModel],
+    details: Details,
+    challenge: Challenge,
+    reports: Mapping[str, EvaluationReport] | None = None,
+) -> dict[str, Any]:
     """Collect the sections of `<label>.meta.yaml`, in their order. Values that do not apply, or are unknown, are None.
 
     Args:
-        model: the submitted model.
+        models: the submitted model of each training split of the challenge. The last one is described. The complexity
+            is the largest of all.
         details: the details that its authors gave.
-        report: the report of its evaluation; None leaves out the results.
+        challenge: the year's challenge.
+        reports: the reports of their evaluations; a missing one leaves out its results.
     """
-    count = details.ensemble_count
+    model = models[challenge.splits[-1]]
+    description = describe(model, details, challenge)
+    complexities = [complexity(one, details, challenge) for one in models.values()]
+    system: dict[str, Any] = {
+        "description": {key: description[key] for key in challenge.description},
+        "complexity": {key: max((one[key] for one in complexities), key=_or_zero) for key in challenge.complexity},
+    }
+    if challenge.energy:
+        system["energy_consumption"] = details.energy_consumption.model_dump(include=set(challenge.energy))
+    # an empty list rather than null, with which the validator of 2020 crashes
+    system["external_datasets"] = [dataset.model_dump() for dataset in details.external_datasets]
+    system["source_code"] = details.source_code
+    by_split = {split: results((reports or {}).get(split), challenge) for split in challenge.splits}
     return {
         "submission": details.model_dump(include={"label", "name", "abbreviation", "authors"}),
-        "system": {
-            "description": {
-                "input_sampling_rate": f"{model.features.sample_rate / 1000}kHz",
-                "acoustic_features": "log-mel energies",
-                "embeddings": details.embeddings,
-                "data_augmentation": details.data_augmentation or data_augmentation(model),
-                "machine_learning_method": machine_learning_method(model),
-                # the challenge asks for null if there is no ensemble
-                "ensemble_method_subsystem_count": count if count > 1 else None,
-                "decision_making": decision_making(model),
-                "external_data_usage": details.external_data_usage,
-                "complexity_management": complexity_management(model),
-            },
-            "complexity": {
-                "total_parameters": model.counts.parameters,
-                "total_parameters_non_zero": model.counts.parameters_kept,
-                # three decimals are enough to see a single byte above the limit
-                "model_size": round(sizes(model, 0)["dcase2020"] / BYTES_PER_KB, 3),
-            },
-            # an empty list rather than null, with which the challenge's validator crashes
-            "external_datasets": [dataset.model_dump() for dataset in details.external_datasets],
-            "source_code": details.source_code,
-        },
-        "results": {"development_dataset": _results(report)},
+        "system": system,
+        "results": {"development_dataset": by_split.get("", by_split)},
     }
+
+
+def describe(model: SceneModel, details: Details, challenge: Challenge) -> dict[str, Any]:
+    """Collect every value that some year's `system.description` asks for."""
+    count = details.ensemble_count
+    return {
+        "input_sampling_rate": f"{model.features.sample_rate / 1000}kHz",
+        "acoustic_features": "log-mel energies",
+        "embeddings": details.embeddings,
+        "data_augmentation": details.data_augmentation or data_augmentation(model),
+        "machine_learning_method": machine_learning_method(model),
+        # the challenge asks for null if there is no ensemble
+        "ensemble_method_subsystem_count": count if count > 1 else None,
+        "decision_making": decision_making(model, challenge.clip_seconds),
+        "external_data_usage": details.external_data_usage,
+        "complexity_management": complexity_management(model),
+        "pipeline": details.pipeline,
+        "framework": details.framework,
+        "split_adaptations": details.split_adaptations,
+        "system_adaptations": details.system_adaptations,
+    }
+
+
+def complexity(model: SceneModel, details: Details, challenge: Challenge) -> dict[str, Any]:
+    """Collect every value that some year's `system.complexity` asks for.
+
+    `memory_use` is that of the details, since no public file defines it.
+    """
+    size, rate = sizes(model, 0), model.features.sample_rate
+    windows = model.window.count(challenge.clip_seconds * rate, rate)
+    return {
+        "total_model_size": size["dcase2022"],
+        "total_parameters": model.counts.parameters,
+        "total_parameters_non_zero": model.counts.parameters_kept,
+        # three decimals are enough to see a single byte above the limit
+        "model_size": round(size["dcase2020"] / BYTES_PER_KB, 3),
+        "memory_use": details.memory_use,
+        "macs": windows * macs(model.nodes, model.array_shapes, model.input_shape),
+    }
+
+
+def _or_zero(value: float | None) -> float:
+    return value or 0
 
 
 def data_augmentation(model: SceneModel) -> str | None:
@@ -129,10 +133,10 @@ def machine_learning_method(model: SceneModel) -> str:
     return "ResNet" if {"Add", "Conv"} <= ops else "CNN" if "Conv" in ops else "MLP"
 
 
-def decision_making(model: SceneModel) -> str | None:
+def decision_making(model: SceneModel, clip_seconds: int) -> str | None:
     """Name the method that joins a recording's windows; None if one window holds the whole recording."""
     rate = model.features.sample_rate
-    return "average" if model.window.count(CLIP_SECONDS * rate, rate) > 1 else None
+    return "average" if model.window.count(clip_seconds * rate, rate) > 1 else None
 
 
 def complexity_management(model: SceneModel) -> str | None:
@@ -148,40 +152,3 @@ def complexity_management(model: SceneModel) -> str | None:
     elif "masked_int8" in encodings:
         methods.append("int8 weights")
     return ", ".join(methods) or None
-
-
-def read_report(path: Path) -> EvaluationReport:
-    """Read and check the `report.json` of an evaluation.
-
-    Raises:
-        DataError: the file cannot be read, is not the report of an evaluation, or is about other classes.
-    """
-    try:
-        report = EvaluationReport.model_validate(json.loads(path.read_bytes()))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); {EVALUATE}") from None
-    except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors()[0]["loc"])
-        reason = f"{where} is missing or invalid" if where else "it has no keys"
-        raise DataError(f"{path}: not the report of an evaluation on all classes ({reason}); {EVALUATE}") from None
-    except (ValueError, RecursionError):
-        raise DataError(f"{path}: not JSON; {EVALUATE}") from None
-    if set(report.per_class) != set(LABELS):
-        found = ", ".join(report.per_class) or "no classes"
-        raise DataError(f"{path}: per_class has {found}; it must have {', '.join(LABELS)}; {EVALUATE}")
-    return report
-
-
-def _results(report: EvaluationReport | None) -> dict[str, Any]:
-    """Collect accuracies in percent and log losses; the overall accuracy is the macro average. All may be left out."""
-    if report is None:
-        return {"overall": None, "class_wise": None}
-
-    def rounded(accuracy: float, log_loss: float) -> dict[str, float]:
-        return {"accuracy": round(100 * accuracy, 2), "logloss": round(log_loss, 4)}
-
-    by_class = {label: report.per_class[label] for label in LABELS}
-    return {
-        "overall": rounded(report.macro_accuracy, report.log_loss),
-        "class_wise": {label: rounded(own.accuracy, own.log_loss) for label, own in by_class.items()},
-    }

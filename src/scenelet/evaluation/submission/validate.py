@@ -1,55 +1,85 @@
-"""Find every fault of a DCASE 2020 Task 1B submission, for any content of the two files."""
+"""Find every fault of the files of one system, for any content of them."""
 
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from scenelet.errors import DataError, escape_unprintable
+from scenelet.evaluation.submission.challenge import META_ENDING, OUTPUT_END, Challenge
 from scenelet.evaluation.submission.faults import Fault
-from scenelet.evaluation.submission.form import LABEL, LABEL_FORM, META_ENDING, OUTPUT_ENDING
-from scenelet.evaluation.submission.validate_meta import MAX_META_BYTES, check_meta
-from scenelet.evaluation.submission.validate_output import MAX_OUTPUT_BYTES, check_output
+from scenelet.evaluation.submission.validate_meta import check_meta
+from scenelet.evaluation.submission.validate_output import check_output, max_output_bytes
+from scenelet.evaluation.submission.yaml_text import MAX_META_BYTES
+
+Read = Callable[[], bytes]
+"""Function that reads a file, but not more than `max_bytes` of it."""
 
 
-def check_files(output: Path, meta: Path, partial: bool = False) -> list[Fault]:
-    """Find the faults of a pair of files: first of the names, then of the output and of the meta information.
+def max_bytes(challenge: Challenge) -> int:
+    """Return how many bytes of a file are enough to check it, or to show that it is too large."""
+    return max(max_output_bytes(challenge), MAX_META_BYTES) + 1
+
+
+def check_files(paths: Sequence[Path], challenge: Challenge, partial: bool = False) -> list[Fault]:
+    """Find the faults of the files of one system: the outputs and the meta information, in any order.
 
     Args:
-        output: `<label>.output.csv`.
-        meta: `<label>.meta.yaml`.
+        paths: `<label>.output.csv`, or one per training split, and `<label>.meta.yaml`.
+        challenge: the year's challenge.
         partial: allow fewer rows than recordings.
 
     Raises:
         DataError: a file cannot be read.
     """
-    return check_pair(
-        output.name, _read(output, MAX_OUTPUT_BYTES), meta.name, _read(meta, MAX_META_BYTES), partial=partial
-    )
+
+    def read(path: Path) -> bytes:
+        try:
+            with path.open("rb") as file:
+                return file.read(max_bytes(challenge))
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read ({error.strerror}); give a file of a submission") from None
+
+    return check_system([(path.name, functools.partial(read, path)) for path in paths], challenge, partial=partial)
 
 
-def check_pair(output_name: str, output: bytes, meta_name: str, meta: bytes, *, partial: bool = False) -> list[Fault]:
-    """Find the faults of a pair of files by their names and contents; see `check_files`. It raises no errors."""
-    output_name, meta_name = escape_unprintable(output_name), escape_unprintable(meta_name)
-    faults: list[Fault] = []
-    first, second = _label(output_name, OUTPUT_ENDING, faults), _label(meta_name, META_ENDING, faults)
-    if first and second and first != second:
-        faults.append(Fault(meta_name, "", f"its name must begin with {first}, as that of {output_name} does"))
-    faults += check_output(output_name, output, partial)
-    faults += check_meta(meta_name, meta, second)
+def check_system(
+    files: Sequence[tuple[str, Read]], challenge: Challenge, label: str | None = None, *, partial: bool = False
+) -> list[Fault]:
+    """Find the faults of the files of one system by their names and contents: first of all names, then of each file.
+
+    Args:
+        files: name and reader of each file.
+        challenge: the year's challenge.
+        label: the label that all names must have; None takes that of the first file.
+        partial: allow fewer rows than recordings.
+    """
+    endings = (*challenge.output_endings, META_ENDING)
+    faults, missing = list[Fault](), list(endings)
+    contents = list[tuple[str, str | None, Read]]()
+    for raw_name, read in files:
+        name = escape_unprintable(raw_name)
+        ending = next((one for one in endings if name.endswith(one)), None)
+        own = name.removesuffix(ending) if ending else None
+        if own is None or not challenge.label_pattern.fullmatch(own):
+            faults.append(
+                Fault(name, "", f"its name must be {_forms(endings)}, where the label is {challenge.label_form}")
+            )
+            own = None
+        elif label is None:
+            label = own
+        elif own != label:
+            faults.append(Fault(name, "", f"its name must begin with {label}, as the others do"))
+        if ending in missing:
+            missing.remove(ending)
+        contents.append((name, own, read))
+    faults += [Fault(f"{label or '<label>'}{ending}", "", "is missing; it must be added") for ending in missing]
+    for name, own, read in contents:
+        if name.endswith(OUTPUT_END):
+            faults += check_output(name, read(), challenge, partial)
+        elif name.endswith((".yaml", ".yml")):
+            faults += check_meta(name, read(), challenge, own)
     return faults
 
 
-def _label(name: str, ending: str, faults: list[Fault]) -> str | None:
-    """Return the submission's label in a file name; without one, add a fault and return None."""
-    label = name.removesuffix(ending)
-    if label != name and LABEL.fullmatch(label):
-        return label
-    faults.append(Fault(name, "", f"its name must be <label>{ending}, where the label is {LABEL_FORM}"))
-    return None
-
-
-def _read(path: Path, max_bytes: int) -> bytes:
-    """Read a file, or just enough of it to show that it is too large."""
-    try:
-        with path.open("rb") as file:
-            return file.read(max_bytes + 1)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); give a file of a submission") from None
+def _forms(endings: Sequence[str]) -> str:
+    return " or ".join(f"<label>{ending}" for ending in endings)

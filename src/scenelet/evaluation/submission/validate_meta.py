@@ -1,201 +1,163 @@
-"""Find the faults of a submission's meta information, `<label>.meta.yaml`."""
+"""Find every fault of a submission's meta information, `<label>.meta.yaml`.
 
-import re
+The organizers' validators check that keys exist, and a few values. What else does not look right gives a warning.
+"""
+
+import functools
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError, ValidationInfo, field_validator
-
-from scenelet.evaluation.submission.details import (
-    Abbreviation,
-    Affiliation,
-    Author,
-    ExternalDataset,
-    Label,
-    Url,
-    check_datasets,
-    check_one_corresponding,
-    fault_reason,
-    rule,
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+    field_validator,
 )
-from scenelet.evaluation.submission.faults import Fault, decode_text, format_value
-from scenelet.evaluation.submission.form import BYTES_PER_KB, MAX_MODEL_BYTES, key_path
+from pydantic_core import PydanticCustomError
 
-MAX_META_BYTES = 1 << 16  # ten times the size with twenty authors
-MAX_KB = MAX_MODEL_BYTES // BYTES_PER_KB
-SAMPLING_RATE = re.compile(r"[0-9]+(?:\.[0-9]+)?kHz")
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value.strip())
-
-
-def _is_tags(value: Any) -> bool:
-    return _is_text(value) or (isinstance(value, list) and bool(value) and all(map(_is_text, value)))
+from scenelet.evaluation.submission import meta_types as types
+from scenelet.evaluation.submission.challenge import Challenge
+from scenelet.evaluation.submission.details import check_datasets, check_one_corresponding, fault_reason
+from scenelet.evaluation.submission.faults import Fault, format_value
+from scenelet.evaluation.submission.form import key_path
+from scenelet.evaluation.submission.meta_types import ADVICE, Context, context_of, number
+from scenelet.evaluation.submission.yaml_text import read_yaml
 
 
-Text = Annotated[Any, rule(_is_text, "text")]
-Tags = Annotated[Any, rule(_is_tags, "text, or a list of texts")]
-OptionalTags = Annotated[Any, rule(lambda value: value is None or _is_tags(value), "text, a list of texts, or null")]
-Count = Annotated[int, Field(ge=0)]
-
-
-class _Section(BaseModel, strict=True, allow_inf_nan=False):
+class _Section(BaseModel, strict=True, protected_namespaces=()):
     """A section; keys that the challenge does not ask for are allowed."""
 
 
-class _Affiliation(Affiliation, extra="ignore"):
-    department: Text | None
+class _Author(_Section):
+    lastname: types.Text
+    firstname: types.Text
+    email: types.Email
+    affiliation: types.Affiliation
+    corresponding: types.YesNo = False
 
 
-class _Author(Author, extra="ignore"):
-    affiliation: _Affiliation
-
-
-class _Dataset(ExternalDataset, extra="ignore"):
-    pass
+class _Dataset(_Section):
+    name: types.Text
+    url: types.Url
+    total_audio_length: types.Minutes
 
 
 class _Submission(_Section):
-    label: Label
-    name: Text
-    abbreviation: Abbreviation
+    label: Any
+    name: types.Text
+    abbreviation: types.Abbreviation
     authors: Annotated[list[_Author], Field(min_length=1), AfterValidator(check_one_corresponding)]
 
     @field_validator("label")
     @classmethod
-    def _as_in_file_name(cls, label: str, info: ValidationInfo) -> str:
-        if info.context not in (None, label):
-            raise ValueError(f"must be {info.context}, as in the file's name")
+    def _as_in_file_name(cls, label: Any, info: ValidationInfo) -> Any:
+        challenge, in_name = context_of(info).challenge, context_of(info).label
+        if not isinstance(label, str) or not challenge.label_pattern.fullmatch(label):
+            raise ValueError(f"must be {challenge.label_form}")
+        if in_name not in (None, label):
+            raise ValueError(f"must be {in_name}, as in the file's name")
         return label
 
 
-class _Description(_Section):
-    input_sampling_rate: Annotated[str, rule(SAMPLING_RATE.fullmatch, "a rate such as 48.0kHz")]
-    acoustic_features: Tags
-    embeddings: OptionalTags
-    data_augmentation: OptionalTags
-    machine_learning_method: Tags
-    ensemble_method_subsystem_count: Annotated[int, Field(ge=1)] | None
-    decision_making: OptionalTags
-    external_data_usage: OptionalTags
-    complexity_management: OptionalTags
-
-
 class _Complexity(_Section):
-    total_parameters: Count
-    total_parameters_non_zero: Count
-    model_size: Annotated[
-        float,
-        rule(
-            lambda size: 0 <= size <= MAX_KB,
-            f"from 0 to {MAX_KB} (KB of {BYTES_PER_KB} bytes: non-zero parameters without batch norm)",
-        ),
-    ]
-
-    @field_validator("total_parameters_non_zero")
+    @field_validator("*")
     @classmethod
-    def _at_most_all(cls, count: int, info: ValidationInfo) -> int:
-        total = info.data.get("total_parameters", count)
-        if count > total:
-            raise ValueError(f"must be at most total_parameters, {format_value(total)}")
-        return count
+    def _within_limit(cls, value: Any, info: ValidationInfo) -> Any:
+        limit = dict(context_of(info).challenge.limits).get(str(info.field_name))
+        if limit is not None and (number(value) or 0) > limit:
+            raise ValueError(f"must be at most {limit:,}, the challenge's limit")
+        total = number(info.data.get("total_parameters"))
+        is_part = info.field_name == "total_parameters_non_zero" and total is not None
+        if context_of(info).advise and is_part and (number(value) or 0) > (total or 0):
+            raise PydanticCustomError(ADVICE, "should be at most total_parameters")
+        return value
 
 
 class _System(_Section):
-    description: _Description
-    complexity: _Complexity
-    external_datasets: list[_Dataset]
-    source_code: Url | None
-
-    @field_validator("external_datasets")
+    @field_validator("external_datasets", check_fields=False)
     @classmethod
-    def _used(cls, datasets: list[_Dataset], info: ValidationInfo) -> list[_Dataset]:
-        if "description" in info.data:
-            check_datasets(info.data["description"].external_data_usage, datasets)
+    def _used(cls, datasets: list[_Dataset] | None, info: ValidationInfo) -> list[_Dataset] | None:
+        if datasets is None and context_of(info).challenge.year == 2020:
+            raise ValueError("must be a list; an empty one is []")  # that year's validator stops with an error
+        if context_of(info).advise and "description" in info.data:
+            try:
+                check_datasets(info.data["description"].external_data_usage, datasets or [])
+            except ValueError as error:
+                raise PydanticCustomError(
+                    ADVICE, "{reason}", {"reason": str(error).replace("must", "should")}
+                ) from None
         return datasets
 
 
 class _Metrics(_Section):
-    accuracy: Annotated[float, Field(ge=0, le=100)]  # percent
-    logloss: Annotated[float, Field(ge=0)]
+    accuracy: types.Percentage
+    logloss: types.LogLoss
 
 
-class _ClassWise(_Section):
-    indoor: _Metrics
-    outdoor: _Metrics
-    transportation: _Metrics
+@functools.cache
+def _schema(challenge: Challenge) -> Any:
+    """Return the model of a year's meta information."""
+
+    def section(name: str, keys: dict[str, Any], base: type[_Section] = _Section) -> Any:
+        fields: dict[str, Any] = {key: (kind, ...) for key, kind in keys.items()}
+        return create_model(name, __base__=base, **fields)
+
+    described = {key: types.DESCRIPTION.get(key, types.OptionalTags) for key in challenge.description}
+    counted = {key: types.COMPLEXITY.get(key, types.Amount) for key in challenge.complexity}
+    parts = {
+        "description": section("Description", described),
+        "complexity": section("Complexity", counted, _Complexity),
+    }
+    if challenge.energy:
+        parts["energy_consumption"] = section("Energy", dict.fromkeys(challenge.energy, types.Amount))
+    parts |= {"external_datasets": list[_Dataset] | None, "source_code": types.OptionalUrl}
+    by_class = section("Classes", dict.fromkeys(challenge.labels, _Metrics))
+    results = {"overall": _Metrics | None, "class_wise": by_class | None}
+    if challenge.devices:
+        results["device_wise"] = section("Devices", dict.fromkeys(challenge.devices, _Metrics)) | None
+    development = section("Results", results)
+    if challenge.splits != ("",):
+        development = section("Splits", dict.fromkeys(challenge.splits, development | None))
+    return section(
+        "Meta",
+        {
+            "submission": _Submission,
+            "system": section("System", parts, _System),
+            "results": section("Development", {"development_dataset": development}),
+        },
+    )
 
 
-class _Development(_Section):
-    overall: _Metrics | None
-    class_wise: _ClassWise | None
-
-
-class _Results(_Section):
-    development_dataset: _Development
-
-
-class _Meta(_Section):
-    submission: _Submission
-    system: _System
-    results: _Results
-
-
-def check_meta(file: str, data: bytes, label: str | None = None) -> list[Fault]:
+def check_meta(file: str, data: bytes, challenge: Challenge, label: str | None = None) -> list[Fault]:
     """Find the faults of a meta information file; `label` is that of the submission in the file's name, if any.
 
-    >>> [fault.message for fault in check_meta("a.meta.yaml", b"just text")]
+    >>> from scenelet.evaluation.submission.challenge import CHALLENGES
+    >>> [fault.message for fault in check_meta("a.meta.yaml", b"just text", CHALLENGES[2022])]
     ["is 'just text'; it must be a section"]
     """
-    if len(data) > MAX_META_BYTES:
-        return [Fault(file, "", f"is larger than {MAX_META_BYTES >> 10} KiB; it must be a few KiB")]
-    text = decode_text(file, data)
-    document = text if isinstance(text, Fault) else _load_yaml(file, text)
+    document = read_yaml(file, data)
     if isinstance(document, Fault):
         return [document]
-    faults = []
+    return [
+        *_faults(file, document, Context(challenge, label, advise=False)),
+        *_faults(file, document, Context(challenge, label, advise=True)),
+    ]
+
+
+def _faults(file: str, document: Any, context: Context) -> list[Fault]:
+    """Find the faults of a document, or the warnings if the context asks for advice."""
     try:
-        _Meta.model_validate(document, context=label)
+        _schema(context.challenge).model_validate(document, context=context)
     except ValidationError as error:
-        for found in error.errors(include_url=False):
-            message = f"is {format_value(found['input'])}; it {fault_reason(found)}"
-            if found["type"] == "missing":
-                message = "is missing; it must be added"
-            faults.append(Fault(file, key_path(*found["loc"]), message))
-    return faults
+        found = [one for one in error.errors(include_url=False) if (one["type"] == ADVICE) == context.advise]
+        return [_fault(file, one, context.advise) for one in found]
+    return []
 
 
-def _load_yaml(file: str, text: str) -> Any:
-    """Load a document with PyYAML's safe loader, without aliases and duplicate keys; returns a fault on an error.
-
-    Aliases are refused because nested ones can stand for more values than fit into memory.
-    """
-    import yaml
-
-    class Loader(yaml.SafeLoader):  # type: ignore[misc]
-        def compose_node(self, parent: Any, index: Any) -> Any:
-            if self.check_event(yaml.AliasEvent):
-                mark = self.peek_event().start_mark
-                raise yaml.MarkedYAMLError(problem="an alias; write its content out", problem_mark=mark)
-            return super().compose_node(parent, index)
-
-        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-            keys = set[Any]()
-            for key, _ in node.value:
-                if isinstance(key, yaml.ScalarNode) and key.value in keys:
-                    problem = f"the key {format_value(key.value)} is a duplicate"
-                    raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
-                keys.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
-            return super().construct_mapping(node, deep)
-
-    where, reason = "", "a value does not fit its type, or there are too many levels"
-    try:
-        return yaml.load(text, Loader)  # noqa: S506 - a safe loader
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = "" if mark is None else f"line {mark.line + 1}"
-        reason = str(getattr(error, "problem", None) or getattr(error, "reason", None) or "a syntax error")
-    # PyYAML raises these for values such as `!!bool x`, `!!int`, 2020-13-45, and for escapes of invalid characters
-    except (ValueError, LookupError, AttributeError, TypeError, ArithmeticError, RecursionError):
-        pass
-    return Fault(file, where, f"cannot be read ({' '.join(reason.split())}); it must be plain YAML")
+def _fault(file: str, error: Any, warning: bool) -> Fault:
+    message = f"is {format_value(error['input'])}; it {error['msg'] if warning else fault_reason(error)}"
+    if error["type"] == "missing":
+        message = "is missing; it must be added"
+    return Fault(file, key_path(*error["loc"]), message, warning)
