@@ -91,18 +91,14 @@ def _read_meta(meta: Path) -> tuple[dict[str, str], dict[str, TauName]]:
     names: dict[str, TauName] = {}
     for line, values in read_rows(meta, ("filename", "scene_label", "identifier")):
         name, label = values["filename"], values["scene_label"]
-        if (parts := parse_name(Path(name).stem)) is None:
+        if (parts := parse_name(name)) is None:
             raise DataError(f"{meta}, line {line}: {name!r} is not named {NAME_FORM}; {OTHER_DATA}")
         if label not in THREE_CLASSES and label not in THREE_CLASSES.values():
             raise DataError(f"{meta}, line {line}: scene_label {label!r} is not one of TAU's; {OTHER_DATA}")
         if name in labels:
             raise DataError(f"{meta}, line {line}: {name} is listed twice; delete one row")
-        expected = {
-            "scene_label": parts.scene if label in THREE_CLASSES else THREE_CLASSES[parts.scene],
-            "identifier": parts.group,
-            "source_label": parts.device,
-        }
-        for column, value in expected.items():
+        scene = parts.scene if label in THREE_CLASSES else THREE_CLASSES[parts.scene]
+        for column, value in (("scene_label", scene), ("identifier", parts.group), ("source_label", parts.device)):
             if values.get(column, value) != value:
                 found = f"{column} {values[column]!r} does not fit the name {name}, which says {value!r}"
                 raise DataError(f"{meta}, line {line}: {found}; correct one of the two")

@@ -31,7 +31,7 @@ MAIN_DEVICE = "a"
 """Device that recorded every segment. The others recorded a part of the segments, or are simulated from it."""
 DEVICE_SEGMENTS = {MAIN_DEVICE: 14_400, "b": 1078, "c": 1077, **{f"s{number}": 1080 for number in range(1, 7)}}
 """Number of segments of each device in the development sets 2020 Mobile and 2022 Mobile."""
-NAME = re.compile(r"([a-z_]+)-([a-z]+)-(\d+)-(\d+)(?:-(\d))?-([a-z]\d*)")
+NAME = re.compile(r"(?:.*/)?([a-z_]+)-([a-z]+)-(\d+)-(\d+)(?:-(\d))?-([a-z]\d*)(?:\.\w+)?")
 NAME_FORM = "scene-city-location-segment-device.wav, or with -slice (0 to 9) before the device"
 
 _PAPER_2020 = (
@@ -141,13 +141,13 @@ class TauName(NamedTuple):
         return f"{self.scene}-{self.group}-{self.segment}"
 
 
-def parse_name(stem: str) -> TauName | None:
-    """Split the name of a recording, without its extension. Return None if it is not one of TAU's.
+def parse_name(name: str) -> TauName | None:
+    """Split the name of a recording, with or without folder and extension. Return None if it is not one of TAU's.
 
-    >>> parse_name("airport-lisbon-1000-40000-3-s1").segment_name
+    >>> parse_name("audio/airport-lisbon-1000-40000-3-s1.wav").segment_name
     'airport-lisbon-1000-40000'
     """
-    found = NAME.fullmatch(stem)
+    found = NAME.fullmatch(name)
     return TauName(*found.groups()) if found and found[1] in THREE_CLASSES else None
 
 

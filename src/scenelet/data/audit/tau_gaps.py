@@ -6,7 +6,6 @@ of the 2022 Mobile set has ten slices. The devices b and c have fewer segments t
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from scenelet.data.audit.findings import Finding, warning
 from scenelet.data.clips import ClipTable
@@ -22,6 +21,7 @@ def tau_gap_findings(table: ClipTable) -> Iterator[Finding]:
     The names of the recordings decide, so that a CSV with these names is checked too. Tables with any other name, and
     those of the sets with one device, give no findings.
 
+    >>> from pathlib import Path
     >>> from scenelet.data.clips import Clip
     >>> names = [f"bus-lyon-1001-40001-{number}-a.wav" for number in range(9)]
     >>> clips = tuple(Clip(Path(name), name, "bus", "lyon-1001", device="a") for name in names)
@@ -30,7 +30,7 @@ def tau_gap_findings(table: ClipTable) -> Iterator[Finding]:
     """
     names: dict[str, TauName] = {}
     for clip in table.clips:
-        if (parts := parse_name(Path(clip.recording_name).stem)) is None:
+        if (parts := parse_name(clip.recording_name)) is None:
             return
         names[clip.recording_name] = parts
     if not (facts := recognize(table.root.absolute().name, table.labels, names.values())).devices:
