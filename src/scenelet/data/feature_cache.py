@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +49,32 @@ ROWS, INDEX = "windows.f16", "index.jsonl"
 
 
 @dataclass(frozen=True)
+class BandMaps:
+    """Affine maps of mel bands, each of which belongs to some rows; see `scenelet.data.device_bands`.
+
+    Attributes:
+        of_row: (rows,) number of the map of each row.
+        scale, shift: (maps, n_mels) float32; a value x of a band becomes x * scale + shift.
+    """
+
+    of_row: NDArray[np.int32]
+    scale: NDArray[np.float32]
+    shift: NDArray[np.float32]
+
+    def __call__(self, x: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Map the values (n, channels, n_mels, frames) of rows (n,)."""
+        numbers = self.of_row[rows]
+        return x * self.scale[numbers][:, None, :, None] + self.shift[numbers][:, None, :, None]
+
+
+@dataclass(frozen=True)
 class ClipFeatures:
     """Windows of some clips: clip i owns rows `first[i]` to `first[i] + count[i]`.
 
     Attributes:
         values: (rows, channels, n_mels, frames) float16, or (rows, channels, samples); a read-only memory map.
         first, count: (clips,) int64.
+        maps: maps of the mel bands that `load` applies to the values; None: none.
 
     >>> values = np.zeros((5, 1, 64, 100), np.float16)
     >>> features = ClipFeatures(values, first=np.array([3, 0]), count=np.array([2, 1]))
@@ -67,6 +87,7 @@ class ClipFeatures:
     values: NDArray[np.float16]
     first: NDArray[np.int64]
     count: NDArray[np.int64]
+    maps: BandMaps | None = None
 
     def __len__(self) -> int:
         return len(self.first)
@@ -77,11 +98,12 @@ class ClipFeatures:
 
     def select(self, clips: slice | NDArray[np.integer]) -> "ClipFeatures":
         """Select clips by their numbers, in that order."""
-        return ClipFeatures(self.values, self.first[clips], self.count[clips])
+        return replace(self, first=self.first[clips], count=self.count[clips])
 
     def load(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Load rows (n,) as float32 (n, ...)."""
-        return self.values[rows].astype(np.float32)
+        values = self.values[rows].astype(np.float32)
+        return values if self.maps is None else self.maps(values, rows)
 
 
 def load_features(
