@@ -18,6 +18,7 @@ from scenelet.config.run_folder import (
     is_begun,
     read_metrics,
     read_record,
+    read_statistics,
     write_metrics,
     write_record,
 )
@@ -100,3 +101,11 @@ def test_read_metrics_of_damaged_file_names_it(damage: str, tmp_path: Path) -> N
     (tmp_path / METRICS).write_text(damage)
     with pytest.raises(RunError, match=r"metrics\.json: damaged; delete the folder"):
         read_metrics(tmp_path)
+
+
+@pytest.mark.parametrize("text", [None, "", '{"all": 3}', '{"all": {"mean": [1], "std": ["x"]}, "devices": {}}'])
+def test_read_statistics_of_a_damaged_file_raises(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "devices.json").write_text(text)
+    with pytest.raises(RunError, match=r"devices\.json: missing or damaged; train again into a new folder"):
+        read_statistics(tmp_path)

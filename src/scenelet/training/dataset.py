@@ -71,7 +71,13 @@ class Dataset:
                 yield name, clips
 
     def band_statistics(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return mean and standard deviation (n_mels,) of the training clips, dB; without hours of background."""
+        """Return mean and standard deviation (n_mels,) of the training clips, dB; without hours of background.
+
+        Those of `statistics` are of the features before they are mapped, and the maps lead to these.
+        """
+        if self.statistics is not None:
+            mean, std = (np.array(values, np.float32) for values in (self.statistics.all.mean, self.statistics.all.std))
+            return mean, std
         own = np.flatnonzero(self.train.targets != self.train.background)
         return band_statistics(self.train.features.select(own))
 

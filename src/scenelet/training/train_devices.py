@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from scenelet.data.clips import ClipTable
+from scenelet.errors import UsageError
 from scenelet.model.device_files import GENERAL
 from scenelet.training.device_runs import DeviceRun
 from scenelet.training.train import NO_LIMITS, train
@@ -33,8 +34,13 @@ def train_devices(
         The content of `metrics.json` of each run, by its name.
 
     Raises:
+        UsageError: there are teachers, and each run has a standardization of its own.
         SceneletError: as `scenelet.training.train.train`. Finished runs stay.
     """
+    if teachers and any(run.config.data.standardize == "device" for run in runs):
+        raise UsageError(
+            "--teacher has one standardization, and with data.standardize = 'device' each run has its own; leave one out"
+        )
     results = {}
     has_general = runs[0].name == GENERAL
     for number, run in enumerate(runs, 1):
