@@ -29,7 +29,7 @@ from scenelet.utils.text import duration
 MAX_MACS_HELP = "Maximum multiply-accumulates per second of audio, e.g. 30M; width and depth are searched."
 MAX_BYTES_HELP = "Maximum bytes of parameters, zeros included, e.g. 128kB; width and depth are searched."
 SOURCE_HELP = "Trained weights to start from: a .scn file, a built-in model or a run folder; `none`: random weights."
-EACH_DEVICE_HELP = "Also train from the result on each recording device alone; --out gets a run folder for each."
+EACH_DEVICE_HELP = "Also fine-tune on each recording device alone; --out gets a run folder for each."
 TEACHER_HELP = "Teacher to distill from: a run folder, or an .npz file of logits; may be repeated."
 
 

@@ -39,7 +39,8 @@ def train_devices(
     """
     if teachers and any(run.config.data.standardize == "device" for run in runs):
         raise UsageError(
-            "--teacher has one standardization, and with data.standardize = 'device' each run has its own; leave one out"
+            "--teacher has one standardization, and with data.standardize = 'device' each run has its own;"
+            " leave one of the two out"
         )
     results = {}
     has_general = runs[0].name == GENERAL
