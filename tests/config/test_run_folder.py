@@ -10,7 +10,9 @@ from scenelet.config.run_folder import (
     METRICS,
     RECORD,
     SPLIT,
+    BandStatistics,
     DataRecord,
+    DeviceStatistics,
     RunRecord,
     check_folder_is_new,
     check_run_exists,
@@ -21,6 +23,7 @@ from scenelet.config.run_folder import (
     read_statistics,
     write_metrics,
     write_record,
+    write_statistics,
 )
 from scenelet.errors import RunError
 
@@ -32,6 +35,7 @@ RECORDED = RunRecord(
     train_counts=(4, 5),
     versions={"python": "3"},
 )
+SHORTER = '{"all": {"mean": [1, 2], "std": [1, 1]}, "devices": {"a": {"mean": [1], "std": [1]}}}'
 SPLIT_CSV = "filename,label,group,split\na.wav,rain,a,train\n"
 
 
@@ -103,7 +107,14 @@ def test_read_metrics_of_damaged_file_names_it(damage: str, tmp_path: Path) -> N
         read_metrics(tmp_path)
 
 
-@pytest.mark.parametrize("text", [None, "", '{"all": 3}', '{"all": {"mean": [1], "std": ["x"]}, "devices": {}}'])
+def test_read_statistics_returns_what_was_written(tmp_path: Path) -> None:
+    own = BandStatistics(mean=(-30.1, 2.0), std=(4.0, 1.5))
+    statistics = DeviceStatistics(all=own, devices={"a": own})
+    write_statistics(tmp_path, statistics)
+    assert read_statistics(tmp_path) == statistics
+
+
+@pytest.mark.parametrize("text", [None, "", '{"all": 3}', SHORTER, SHORTER.replace("[1, 1]", "[1, 0]")])
 def test_read_statistics_of_a_damaged_file_raises(tmp_path: Path, text: str | None) -> None:
     if text is not None:
         (tmp_path / "devices.json").write_text(text)

@@ -73,9 +73,12 @@ def test_damaged_model_is_named_at_once(folder: Path) -> None:
         DeviceModels(folder)
 
 
-def test_load_for_device_chooses_from_a_folder_only(folder: Path, recording: Path) -> None:
+def test_load_for_device_chooses_from_a_folder_only(
+    folder: Path, recording: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for device, label in (("s1", "high"), (None, "other"), ("unknown", "other"), ("s7", "other")):
         assert load_for_device(folder, device).predict(recording).label == label
+        assert ("holds no model of device s7" in capsys.readouterr().err) == (device == "s7")
     with pytest.raises(UsageError, match="names no file"):
         load_for_device(folder, "../models/s1")
     assert load_for_device(folder / "s1.scn").predict(recording).label == "high"

@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from scenelet import __version__
 from scenelet.config.frontend import Settings
@@ -92,6 +92,14 @@ class DeviceStatistics(Settings):
 
     all: BandStatistics
     devices: dict[str, BandStatistics]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "DeviceStatistics":
+        bands = len(self.all.mean)
+        for each in (self.all, *self.devices.values()):
+            if len(each.mean) != bands or len(each.std) != bands or min(each.std, default=0) <= 0:
+                raise ValueError("the statistics do not fit together")
+        return self
 
 
 class RunRecord(Settings):

@@ -14,6 +14,7 @@ from scenelet.model.device_files import GENERAL as GENERAL
 from scenelet.model.device_files import UNKNOWN, check_device, device_files, is_device_folder
 from scenelet.model.file import read_model
 from scenelet.model.scene_model import SceneModel
+from scenelet.utils.console import print_message
 from scenelet.utils.parallel import cpu_count, map_threads
 
 
@@ -156,9 +157,10 @@ def load_for_device(
     'chainsaw'
     """
     if is_device_folder(model):
-        if device is not None and device not in (GENERAL, UNKNOWN):
-            check_device(device)
-        return DeviceModels(model, runtime=runtime).for_device(device)
+        models = DeviceModels(model, runtime=runtime)
+        if device not in (None, GENERAL, UNKNOWN, *models.devices):
+            print_message(f"{model}: holds no model of device {check_device(str(device))}, so the general one answers")
+        return models.for_device(device)
     if device is not None:
         raise UsageError(
             f"--device {device}: {model} is not a folder of models for devices; leave it out, or give a folder with"
