@@ -23,6 +23,7 @@ def two_devices(examples: Path, device_set: Path) -> Path:
     return examples
 
 
+@pytest.mark.slow
 def test_recording_devices_commands_run(two_devices: Path, tiny: None, run: Callable[[list[str]], str]) -> None:
     lines = pages.commands((pages.ROOT / "docs" / "recording_devices.md").read_text(encoding="utf-8"))
     printed = [(words[1], run(words[1:])) for words in lines]

@@ -10,7 +10,8 @@ import torch
 
 from helpers.one_device import OneDevice
 from scenelet.config.recipes import load_recipe
-from scenelet.data.feature_cache import BandMaps, ClipFeatures
+from scenelet.data.band_maps import BandMaps
+from scenelet.data.feature_cache import ClipFeatures
 from scenelet.training import window_loader
 from scenelet.training.batches import LabelledFeatures, epoch_batches
 from scenelet.training.device import FEATURE_FRACTION, features_fit, free_memory, to_device

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenelet.config.run_folder import BandStatistics, DeviceStatistics
+from scenelet.data.band_maps import BandMaps
 from scenelet.data.clips import Clip
-from scenelet.data.feature_cache import BandMaps, ClipFeatures, band_statistics
+from scenelet.data.feature_cache import ClipFeatures, band_statistics
 from scenelet.errors import DataError
 from scenelet.model.device_files import UNKNOWN
 from scenelet.utils.console import print_message

@@ -25,6 +25,7 @@ from scenelet.audio.io import Samples, summarize_audio_errors
 from scenelet.audio.log_mel import LogMel
 from scenelet.audio.windows import windows
 from scenelet.config import FeatureConfig, WindowConfig
+from scenelet.data.band_maps import BandMaps
 from scenelet.data.clips import Clip
 from scenelet.data.json_lines import JsonLines, file_version
 from scenelet.errors import AudioError, OutputError
@@ -46,25 +47,6 @@ FORMAT, WAVEFORM_FORMAT = 2, 1
 MAX_SAMPLE = float(np.finfo(np.float16).max)
 _log_mel = functools.cache(LogMel)
 ROWS, INDEX = "windows.f16", "index.jsonl"
-
-
-@dataclass(frozen=True)
-class BandMaps:
-    """Affine maps of mel bands, each of which belongs to some rows; see `scenelet.data.device_bands`.
-
-    Attributes:
-        of_row: (rows,) number of the map of each row.
-        scale, shift: (maps, n_mels) float32; a value x of a band becomes x * scale + shift.
-    """
-
-    of_row: NDArray[np.int32]
-    scale: NDArray[np.float32]
-    shift: NDArray[np.float32]
-
-    def __call__(self, x: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Map the values (n, channels, n_mels, frames) of rows (n,)."""
-        numbers = self.of_row[rows]
-        return x * self.scale[numbers][:, None, :, None] + self.shift[numbers][:, None, :, None]
 
 
 @dataclass(frozen=True)

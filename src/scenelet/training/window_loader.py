@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from scenelet.data.feature_cache import BandMaps, ClipFeatures
+from scenelet.data.band_maps import BandMaps
+from scenelet.data.feature_cache import ClipFeatures
 from scenelet.training.device import CPU, features_fit, free_memory, to_device
 
 Item = TypeVar("Item")
