@@ -86,6 +86,31 @@ def tone_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def device_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CSV data set of tones like `tone_set`, with its own split, that several devices recorded.
+
+    Device a records the sound as it is, s1 a quarter of it, which is 12 dB less, and s4 half of it. s4 has no low tone
+    for training, and the device of two test clips is unknown.
+    """
+    root = tmp_path_factory.mktemp("devices")
+    rng = np.random.default_rng(8)
+    rows = ["filename,label,split,group,device"]
+    t = np.arange(int(0.6 * 8000)) / 8000
+    for label, low, high in (("low", 200, 400), ("high", 2000, 3000)):
+        for i in range(6):
+            sound = 0.3 * np.sin(2 * np.pi * rng.uniform(low, high) * t) + 0.02 * rng.standard_normal(len(t))
+            split = "test" if i < 2 else "train"
+            for device, gain in (("a", 1.0), ("s1", 0.25), ("s4", 0.5), ("unknown", 0.5)):
+                is_left_out = {"s4": split == "train" and label == "low", "unknown": i != 0}.get(device, False)
+                if not is_left_out:
+                    name = f"{label}{i}-{device}.wav"
+                    soundfile.write(root / name, gain * sound, 8000, subtype="FLOAT")
+                    rows.append(f"{name},{label},{split},{label}{i},{device}")
+    (root / "devices.csv").write_text("\n".join(rows) + "\n")
+    return root / "devices.csv"
+
+
+@pytest.fixture(scope="session")
 def tiny_settings() -> list[str]:
     """Settings under which the tone set trains in a second or two."""
     return [

@@ -1,6 +1,7 @@
 """scenelet: small models that classify sounds and acoustic scenes.
 
 - `load`, `Classifier`, `Prediction`: classify recordings and arrays with a `.scn` model
+- `DeviceModels`: a model per recording device
 - `Stream`: classify live audio
 - `LogMel`: the log-mel features of a model
 - `load_recipe`, `train`, `compress`, `evaluate`: from labelled recordings to a tested model file
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from scenelet.evaluation.evaluate import evaluate as evaluate
     from scenelet.inference.classifier import Classifier as Classifier
     from scenelet.inference.classifier import load as load
+    from scenelet.inference.device_models import DeviceModels as DeviceModels
     from scenelet.inference.prediction import Prediction as Prediction
     from scenelet.inference.stream import Stream as Stream
     from scenelet.training.compression.compress import compress as compress
@@ -49,6 +51,7 @@ _MODULES = {
     "AudioError": "scenelet.errors",
     "Classifier": "scenelet.inference.classifier",
     "DataError": "scenelet.errors",
+    "DeviceModels": "scenelet.inference.device_models",
     "LogMel": "scenelet.audio.log_mel",
     "MissingExtraError": "scenelet.errors",
     "ModelFileError": "scenelet.errors",
@@ -69,6 +72,7 @@ __all__ = [
     "AudioError",
     "Classifier",
     "DataError",
+    "DeviceModels",
     "LogMel",
     "MissingExtraError",
     "ModelFileError",

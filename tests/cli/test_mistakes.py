@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from helpers.device_folder import write_device_folder
 from scenelet.cli import main
 
 Run = Callable[..., tuple[int, str]]
@@ -157,3 +158,19 @@ def test_predict_good_recordings_exit_0(run: Run, model: Path, tmp_path: Path, r
     samples, rate = soundfile.read(recording)
     soundfile.write(tmp_path / "name with spaces é.flac", samples, rate)
     assert run("predict", model, tmp_path / "name with spaces é.flac")[0] == 0
+
+
+@pytest.mark.parametrize("command", ["listen", "timeline", "export", "serve", "predict"])
+def test_device_folder_is_no_model_file(run: Run, recording: Path, tmp_path: Path, command: str) -> None:
+    folder, out = write_device_folder(tmp_path / "models", {"general": "other", "s1": "high"}), tmp_path / "out"
+    others = {
+        "listen": [recording],
+        "timeline": [recording, "--out", out],
+        "export": ["--out", tmp_path / "m.onnx"],
+        "serve": ["--port", "0"],
+        "predict": [tmp_path, "--out", out],
+    }
+    code, line = run(command, folder, *others[command])
+    assert code == 1
+    assert f"takes one model file; give {folder}/general.scn, or the file of the device" in line
+    assert not out.exists()

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 import typer
 
+from helpers.device_folder import write_device_folder
 from helpers.tiny_model import changed, tiny_model
 from scenelet.cli.options import RowFormat
 from scenelet.cli.predict import predict
@@ -138,3 +139,16 @@ def test_predict_without_recordings_takes_the_example_of_a_built_in_model(
     assert "predicting the example of esc10" in err
     with pytest.raises(UsageError, match="give recordings or folders of recordings"):
         predict(str(model))
+
+
+def test_predict_with_a_device_chooses_its_model(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = write_device_folder(tmp_path / "models", {"general": "other", "s1": "high"})
+    for device, label in (("s1", "high"), ("s2", "other"), (None, "other")):
+        predict(str(models), [str(folder / "b.wav")], RowFormat.csv, device=device)
+        assert next(csv.DictReader(io.StringIO(capsys.readouterr().out)))["label"] == label
+    with pytest.raises(UsageError, match=r"--device s1: .* is not a folder of models for devices"):
+        predict(str(models / "s1.scn"), [str(folder / "b.wav")], device="s1")
+    with pytest.raises(UsageError, match="--out takes one model file"):
+        predict(str(models), [str(folder)], device="s1", out=str(tmp_path / "out"))

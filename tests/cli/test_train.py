@@ -1,5 +1,6 @@
 """`scenelet train`: its lines, a finished run, moved recordings, folds with odd names, and a missing extra."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -129,3 +130,35 @@ def test_training_commands_without_pytorch_name_the_extra(
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr.startswith('error: this needs torch; install it with: pip install "scenelet[train]"')
     assert ran.stderr.count("\n") == 1
+
+
+def test_train_each_device_prints_every_run(
+    command: Command, device_set: Path, changes: list[str], tmp_path: Path
+) -> None:
+    runs = tmp_path / "runs"
+    settings = ["--recipe", "low_complexity", *changes, "--set", "prune.epochs=0", "--set", "prune.sparsity=0"]
+    settings += ["--set", "prune.dtype=fp16"]
+    code, out, err = command("train", device_set, "--each-device", "--out", runs, *settings)
+    assert code == 0, err
+    assert [line.partition(":")[0] for line in out.splitlines()] == ["general, test", "a, test", "s1, test"]
+    assert f"next: scenelet compress {runs} --out runs_models" in err
+    code, out, err = command("train", device_set, "--each-device", "--out", runs, *settings)
+    assert code == 1
+    assert "resume the run with --resume" in err
+    code, out, _ = command(
+        "train", device_set, "--each-device", "--out", runs, *settings, "--resume", "--format", "json"
+    )
+    assert [Path(run).name for run in json.loads(out)["runs"]] == ["general", "a", "s1"]
+    models = tmp_path / "models"
+    code, out, err = command("compress", runs, "--out", models, "--format", "json")
+    assert code == 0, err
+    assert [row["model"] for row in json.loads(out)] == [str(models / f"{name}.scn") for name in ("a", "general", "s1")]
+    code, out, _ = command("evaluate", models, device_set)
+    assert "Clips that each model answered: general 6, a 4, s1 4." in " ".join(out.split())
+
+
+def test_train_each_device_refuses_before_it_trains(command: Command, tone_set: Path, tmp_path: Path) -> None:
+    code, _, err = command("train", tone_set, "--each-device", "--out", tmp_path / "runs")
+    assert code == 1
+    assert "add a column device to the table, or leave --each-device out" in err
+    assert not (tmp_path / "runs").exists()

@@ -10,7 +10,9 @@ from scenelet.config.run_folder import (
     METRICS,
     RECORD,
     SPLIT,
+    BandStatistics,
     DataRecord,
+    DeviceStatistics,
     RunRecord,
     check_folder_is_new,
     check_run_exists,
@@ -18,8 +20,10 @@ from scenelet.config.run_folder import (
     is_begun,
     read_metrics,
     read_record,
+    read_statistics,
     write_metrics,
     write_record,
+    write_statistics,
 )
 from scenelet.errors import RunError
 
@@ -31,6 +35,7 @@ RECORDED = RunRecord(
     train_counts=(4, 5),
     versions={"python": "3"},
 )
+SHORTER = '{"all": {"mean": [1, 2], "std": [1, 1]}, "devices": {"a": {"mean": [1], "std": [1]}}}'
 SPLIT_CSV = "filename,label,group,split\na.wav,rain,a,train\n"
 
 
@@ -100,3 +105,18 @@ def test_read_metrics_of_damaged_file_names_it(damage: str, tmp_path: Path) -> N
     (tmp_path / METRICS).write_text(damage)
     with pytest.raises(RunError, match=r"metrics\.json: damaged; delete the folder"):
         read_metrics(tmp_path)
+
+
+def test_read_statistics_returns_what_was_written(tmp_path: Path) -> None:
+    own = BandStatistics(mean=(-30.1, 2.0), std=(4.0, 1.5))
+    statistics = DeviceStatistics(all=own, devices={"a": own})
+    write_statistics(tmp_path, statistics)
+    assert read_statistics(tmp_path) == statistics
+
+
+@pytest.mark.parametrize("text", [None, "", '{"all": 3}', SHORTER, SHORTER.replace("[1, 1]", "[1, 0]")])
+def test_read_statistics_of_a_damaged_file_raises(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "devices.json").write_text(text)
+    with pytest.raises(RunError, match=r"devices\.json: missing or damaged; train again into a new folder"):
+        read_statistics(tmp_path)

@@ -88,3 +88,8 @@ def test_synthetic_responses_need_a_room_or_a_microphone(changes: list[str], wor
 
 def test_build_config_defaults_are_valid() -> None:
     assert build_config({}, "empty") == RunConfig()
+
+
+def test_standardization_by_device_refuses_waveforms() -> None:
+    with pytest.raises(UsageError, match=r"maps cached features, and waveform\.train computes others"):
+        load_recipe("default", ["waveform.train=true", "data.standardize=device"])

@@ -1,6 +1,7 @@
 """Splits: no group in two subsets, fractions as close as groups allow, the same in any order of the clips."""
 
 from collections import Counter
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -267,3 +268,28 @@ def test_split_csv_hash_of_a_table_is_the_split_hash() -> None:
     split = Split((a,), (), (b,), "")
     assert split_csv_hash(split_table(split).encode()) == split_hash(split)
     assert split_table(split) == "filename,label,group,split\n0000.wav,a,a0,train\n0001.wav,b,b0,test\n"
+
+
+def test_device_keeps_its_clips_in_their_subsets(device_set: Path) -> None:
+    table = load_table(device_set)
+    general, own = make_split(table, SplitConfig()), make_split(table, SplitConfig(device="s1"))
+    for subset in ("train", "validation", "test"):
+        clips = [clip for clip in getattr(general, subset) if clip.device == "s1"]
+        assert list(getattr(own, subset)) == clips
+    assert "device s1 only" in own.description
+    drawn = [make_split(replace(table, clips=without_split(table)), SplitConfig(device=d)) for d in (None, "s1")]
+    assert {clip.name for clip in drawn[1].test} <= {clip.name for clip in drawn[0].test}
+
+
+def without_split(table: ClipTable) -> tuple[Clip, ...]:
+    return tuple(replace(clip, split=None) for clip in table.clips)
+
+
+def test_device_without_clips_raises(device_set: Path) -> None:
+    table = load_table(device_set)
+    with pytest.raises(DataError, match=r"no device 's2'; there are a s1 s4 unknown"):
+        make_split(table, SplitConfig(device="s2"))
+    with pytest.raises(DataError, match=r"class 'low' has no training clip \(.*device s4 only\)"):
+        make_split(table, SplitConfig(device="s4"))
+    with pytest.raises(DataError, match="names no devices"):
+        make_split(_own_groups(rain=2, sea=2), SplitConfig(device="a"))

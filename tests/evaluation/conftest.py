@@ -73,7 +73,7 @@ def malicious(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     figures = figure_files(report, history)
     table = ClipTable(root / "recordings #1", "folders", tuple(clips))
     listening, anchors = listening_page(
-        classifier, predictions, table, out / "listening.html", NAMES[1], len(NAMES), "link"
+        [classifier] * len(predictions), predictions, table, out / "listening.html", NAMES[1], len(NAMES), "link"
     )
     page = report_page(report, figures, describe(root / "m.scn"), predictions, history, anchors)
     pages = figures | {"report.html": page, "listening.html": listening}

@@ -39,7 +39,7 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     page = root / "out" / "listening.html"
     page.parent.mkdir()
     table = ClipTable(root, "folders", tuple(clips))
-    html, _ = listening_page(classifier, predictions, table, page, "m", len(NAMES), "link")
+    html, _ = listening_page([classifier] * len(predictions), predictions, table, page, "m", len(NAMES), "link")
     page.write_text(html)
     return page
 

@@ -44,14 +44,14 @@ def test_background_metrics_count_clips_and_hours(tmp_path: Path) -> None:
         replace(make_prediction(str(i), label, LABELS, probabilities, str(i)), path=path)
         for i, (label, probabilities) in enumerate(rows)
     ]
-    found = background_metrics(clips, LABELS, (0.5, 0.5, 0.5), "none")
+    found = background_metrics(clips, [True, True, False, True], "none")
     own = found["background"]
     assert (own["clips"], own["alarms"], own["sure_alarms"]) == (3, 2, 1)
     assert own["hours"] == pytest.approx(27 / 3600)
     assert own["sure_alarms_per_hour"]["value"] == pytest.approx(3600 / 27)
     assert (own["other_clips"], own["other_accuracy"]) == (1, 1.0)
     assert "none: 3 clips, of which 2 were taken for a class, 1 of them surely" in background_text(found)
-    assert background_metrics(clips, LABELS, (0.8, 0.5, 0.5), "none")["background"]["sure_alarms"] == 0
-    assert background_metrics(clips[3:], LABELS, (0.5, 0.5, 0.5), "none") == {}
-    assert background_metrics(clips, LABELS, (0.5, 0.5, 0.5), None) == {}
+    assert background_metrics(clips, [True, False, False, True], "none")["background"]["sure_alarms"] == 0
+    assert background_metrics(clips[3:], [True], "none") == {}
+    assert background_metrics(clips, [True] * 4, None) == {}
     assert background_text({}) == ""

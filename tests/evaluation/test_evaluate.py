@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from helpers.device_folder import write_device_folder
 from helpers.tiny_model import changed, tiny_model, with_known_sounds
 from scenelet.errors import AudioError, DataError, SceneletError, UsageError
 from scenelet.evaluation.evaluate import evaluate
@@ -173,3 +174,29 @@ def test_evaluate_counts_unlike_sounds_as_unsure(tmp_path: Path, tone_set: Path,
         report = evaluate(str(tmp_path / "m.scn"), tone_set, split="all")
         assert (report["sure"]["min_similarity"], report["sure"]["clips"]) == (minimum, clips)
         assert (report["detection"]["precision"][0] is None) == (clips == 0)
+
+
+@pytest.fixture
+def device_table(tone_set: Path, tmp_path: Path) -> Path:
+    """Six recordings of the devices a, s1 and unknown ones; the names begin with the label."""
+    names = ("low0", "high0", "low1", "high1", "low2", "high2")
+    devices = ("a", "a", "s1", "s1", "s9", "")
+    rows = [f"{tone_set.parent}/{name}.wav,{name[:-1]},{device}" for name, device in zip(names, devices, strict=True)]
+    (tmp_path / "devices.csv").write_text("\n".join(["filename,label,device", *rows]) + "\n")
+    return tmp_path / "devices.csv"
+
+
+def test_evaluate_of_a_folder_uses_the_model_of_each_device(device_table: Path, tmp_path: Path) -> None:
+    folder = write_device_folder(tmp_path / "models", {"general": "other", "a": "low", "s1": "high"})
+    report = evaluate(str(folder), device_table, tmp_path / "report")
+    assert report["confusion"] == [[1, 1, 1], [1, 1, 1], [0, 0, 0]]  # rows high, low, other
+    assert report["device_models"] == {"a": 2, "s1": 2, "general": 2}
+    assert report["accuracy"] == pytest.approx(2 / 6)
+    assert "Clips that each model answered: general 2, a 2, s1 2." in (tmp_path / "report/report.html").read_text()
+    assert evaluate(str(folder / "a.scn"), device_table)["accuracy"] == pytest.approx(3 / 6)
+
+
+def test_evaluate_of_a_folder_stores_no_thresholds(device_table: Path, tone_set: Path, tmp_path: Path) -> None:
+    folder = write_device_folder(tmp_path / "models", {"general": "other", "a": "low"})
+    with pytest.raises(UsageError, match="thresholds belong to one model file; give that file"):
+        evaluate(str(folder), device_table, background=tone_set.parent, store=True)

@@ -104,7 +104,7 @@ def test_linked_part_of_a_recording_begins_at_its_start(browser: Any, tmp_path: 
     clip = Clip(tmp_path / "long.flac", "long.flac@2-4", "indoor", "long.flac", start=2.0, end=4.0)
     prediction = ClipPrediction.from_clip(clip, classifier.labels, (0.2, 0.6, 0.2), [[0.2, 0.6, 0.2], [0.3, 0.5, 0.2]])
     html, _ = listening_page(
-        classifier, [prediction], ClipTable(tmp_path, "folders", (clip,)), tmp_path / "listening.html", "m", 1, "link"
+        [classifier], [prediction], ClipTable(tmp_path, "folders", (clip,)), tmp_path / "listening.html", "m", 1, "link"
     )
     (tmp_path / "listening.html").write_text(html)
     with opened(browser, (tmp_path / "listening.html").as_uri()) as page:
@@ -127,7 +127,7 @@ def test_click_on_repeated_sound_of_an_embedded_part(browser: Any, tmp_path: Pat
     clip = Clip(tmp_path / "long.flac", "long.flac", "indoor", "street")
     prediction = ClipPrediction.from_clip(clip, classifier.labels, (0.2, 0.6, 0.2), windows.tolist())
     table = ClipTable(tmp_path, "folders", (clip,))
-    html, _ = listening_page(classifier, [prediction], table, tmp_path / "listening.html", "m", 1, "embed")
+    html, _ = listening_page([classifier], [prediction], table, tmp_path / "listening.html", "m", 1, "embed")
     (tmp_path / "listening.html").write_text(html)
     with opened(browser, (tmp_path / "listening.html").as_uri()) as page:
         audio, plots = page.locator("audio"), page.locator(".plot:first-of-type, .hertz:first-child + .plot")
@@ -156,7 +156,7 @@ def test_windows_outside_of_the_embedded_part_are_images(browser: Any, tmp_path:
     clip = Clip(tmp_path / "long.flac", "long.flac", "indoor", "street")
     prediction = ClipPrediction.from_clip(clip, classifier.labels, (0.2, 0.6, 0.2), windows.tolist())
     table = ClipTable(tmp_path, "folders", (clip,))
-    html, _ = listening_page(classifier, [prediction], table, tmp_path / "listening.html", "m", 1, "embed")
+    html, _ = listening_page([classifier], [prediction], table, tmp_path / "listening.html", "m", 1, "embed")
     (tmp_path / "listening.html").write_text(html)
     with opened(browser, (tmp_path / "listening.html").as_uri()) as page:
         roles = page.locator(".hertz:first-child + .plot").evaluate_all("all => all.map(p => p.getAttribute('role'))")

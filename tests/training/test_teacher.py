@@ -288,3 +288,12 @@ def test_load_teacher_from_an_incomplete_run_raises(
     with pytest.raises(SceneletError, match=words):
         train(tone_set, tmp_path / "run", config, teachers=[broken])
     assert not (tmp_path / "run").exists()
+
+
+def test_load_teacher_with_another_standardization_raises(
+    tone_set: Path, config: RunConfig, teacher: Path, tmp_path: Path
+) -> None:
+    dataset = load_dataset(load_table(tone_set), config)
+    by_device = config.model_copy(update={"data": config.data.model_copy(update={"standardize": "device"})})
+    with pytest.raises(UsageError, match=r"trained with different data\.standardize; give a teacher with the same"):
+        load_teachers(tmp_path / "run", [teacher], by_device, dataset)

@@ -10,6 +10,7 @@ import torch
 
 from helpers.one_device import OneDevice
 from scenelet.config.recipes import load_recipe
+from scenelet.data.band_maps import BandMaps
 from scenelet.data.feature_cache import ClipFeatures
 from scenelet.training import window_loader
 from scenelet.training.batches import LabelledFeatures, epoch_batches
@@ -150,3 +151,18 @@ def test_prefetch_ends_its_thread_if_the_caller_stops() -> None:
     assert next(found) == 0
     found.close()
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("resident", [False, True])
+def test_loader_maps_the_bands_of_each_row(rng: np.random.Generator, resident: bool) -> None:
+    """The rows of the clips are not in the order of the cache, and a row of another clip lies between them."""
+    values = rng.normal(0, 9, (6, 2, 4, 5)).astype(np.float16)
+    numbers = np.array([0, 1, 0, 2, 2, 1], np.int32)
+    maps = BandMaps(numbers, *rng.uniform(0.5, 2, (2, 3, 4)).astype(np.float32))
+    features = ClipFeatures(values, first=np.array([3, 0]), count=np.array([2, 2]), maps=maps)
+    loader = WindowLoader(features, resident=resident)
+    rows = loader.first[np.array([0, 1, 0])] + np.array([1, 1, 0])
+    (found,) = loader.load([rows])
+    expected = features.load(np.array([4, 1, 3]))
+    np.testing.assert_array_equal(found.numpy(), expected)
+    assert not np.array_equal(expected, values[[4, 1, 3]].astype(np.float32))

@@ -3,7 +3,7 @@
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -25,8 +25,8 @@ class WeightType(StrEnum):
 
 
 def compress(
-    run: Annotated[Path, typer.Argument(help="Run folder of `scenelet train`.")],
-    out: Annotated[Path, typer.Option(help="Model file to write, NAME.scn.")],
+    run: Annotated[Path, typer.Argument(help="Run folder of `scenelet train`, or of `train --each-device`.")],
+    out: Annotated[Path, typer.Option(help="Model file to write, NAME.scn; for models by device, a folder.")],
     sparsity: Annotated[
         float | None, typer.Option(help="Fraction of the convolution weights to prune (default: the recipe's).")
     ] = None,
@@ -59,25 +59,40 @@ def compress(
 
     from scenelet.config.run_folder import read_record
     from scenelet.training.compression.settings import compress_settings, read_changes
-    from scenelet.training.preflight import check_compress_arguments, load_recorded_table
+    from scenelet.training.compression.targets import compression_targets
+    from scenelet.training.preflight import load_recorded_table
 
     changes = read_changes(
         change or [], sparsity=sparsity, max_bytes=size, dtype=None if dtype is None else dtype.value, ramp=ramp
     )
-    check_compress_arguments(run, out)
-    record = read_record(run)
-    compress_settings(record.config, changes)
-    table = load_recorded_table(record.data, data, audio_dir)
+    targets = compression_targets(run, out)
+    records = {path: read_record(path) for path in targets}
+    for record in records.values():
+        compress_settings(record.config, changes)
+    # runs of one training have the same recordings, which are looked up once
+    tables = {r.data: load_recorded_table(r.data, data, audio_dir) for r in records.values()}
     with spinner("Loading PyTorch"):
         from scenelet.training.compression.compress import compress as run_compress
 
-    result = run_compress(run, out, settings=changes, sensitivity=sensitivity, data=table)
+    results = {}
+    for path, file in targets.items():
+        table = tables[records[path].data]
+        results[file] = run_compress(path, file, settings=changes, sensitivity=sensitivity, data=table)
+        if format is not Format.json:
+            print_result(file, results[file])
     if format is Format.json:
-        print(json.dumps({"model": str(out), **result}, indent=2))
-        return
+        rows = [{"model": str(file), **result} for file, result in results.items()]
+        print(json.dumps(rows[0] if [*targets] == [run] else rows, indent=2))
+
+
+def print_result(out: Path, result: dict[str, Any]) -> None:
+    """Print what `scenelet.training.compression.compress.compress` returned."""
     pruned = f"{100 * result['sparsity']:.1f} % of the convolution weights pruned"
     ensemble = f"{result['members']} networks, " if result["members"] > 1 else ""
-    print(f"{out}: {result['bytes']:,} bytes, {ensemble}weights in {result['dtype']}, {pruned}")
+    size = f"{result['bytes']:,} bytes"
+    if files := result.get("files"):
+        size = f"{', '.join(files)}, of at most {max(files.values()):,} bytes"
+    print(f"{out}: {size}, {ensemble}weights in {result['dtype']}, {pruned}")
     for split, dense in result["dense"].items():
         after, clips = result["compressed"][split], dense["clips"]
         print(

@@ -54,6 +54,10 @@ def predict(
     runtime: Annotated[
         Runtime, typer.Option(help="Library that runs the network; openvino needs an extra, and is faster with bf16.")
     ] = Runtime.onnxruntime,
+    device: Annotated[
+        str | None,
+        typer.Option(help="Recording device, to choose the model from a folder of models (default: the general one)."),
+    ] = None,
     out: Annotated[str | None, typer.Option(help="Bulk: write Parquet files to this folder or URL.")] = None,
     engine: EngineOption = None,
     workers: WorkersOption = None,
@@ -69,6 +73,8 @@ def predict(
     """
     paths = paths or [str(_example(model))]
     if out is not None:
+        if device is not None:
+            raise UsageError("--device chooses from a folder of models, and --out takes one model file; leave out one")
         from scenelet.bulk.run import predict as predict_many
 
         engine = engine or Engine.local
@@ -89,9 +95,9 @@ def predict(
     only_bulk = {"engine": engine, "workers": workers, "shard_size": shard_size, "protocol": protocol}
     refuse_bulk_options(paths, **only_bulk, retry_errors=retry_errors or None)
     from scenelet.errors import AudioError
-    from scenelet.inference.classifier import load
+    from scenelet.inference.device_models import load_for_device
 
-    classifier = load(model, runtime=runtime.value)
+    classifier = load_for_device(model, device, runtime.value)
     results: Results = []
     if "-" in paths:
         raise UsageError(f"-: predict reads files; `scenelet listen {model} -` reads a pipe")

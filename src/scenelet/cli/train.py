@@ -29,6 +29,7 @@ from scenelet.utils.text import duration
 MAX_MACS_HELP = "Maximum multiply-accumulates per second of audio, e.g. 30M; width and depth are searched."
 MAX_BYTES_HELP = "Maximum bytes of parameters, zeros included, e.g. 128kB; width and depth are searched."
 SOURCE_HELP = "Trained weights to start from: a .scn file, a built-in model or a run folder; `none`: random weights."
+EACH_DEVICE_HELP = "Also fine-tune on each recording device alone; --out gets a run folder for each."
 TEACHER_HELP = "Teacher to distill from: a run folder, or an .npz file of logits; may be repeated."
 
 
@@ -52,6 +53,7 @@ def train(
     ] = None,
     teacher: Annotated[list[Path] | None, typer.Option(help=TEACHER_HELP)] = None,
     source: Annotated[str | None, typer.Option("--from", help=SOURCE_HELP, autocompletion=models)] = None,
+    each_device: Annotated[bool, typer.Option("--each-device", help=EACH_DEVICE_HELP)] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted run.")] = False,
     format: FormatOption = Format.table,
     quiet: QuietOption = False,
@@ -62,6 +64,7 @@ def train(
     from scenelet.data.background import add_background
     from scenelet.data.load import load_table
     from scenelet.data.splits import make_split
+    from scenelet.training.device_runs import plan_device_runs
     from scenelet.training.preflight import check_batch_size
     from scenelet.training.ranks import Rank
     from scenelet.training.source import NO_SOURCE, default_source, read_source
@@ -88,34 +91,45 @@ def train(
     if source not in (None, NO_SOURCE):
         read_source(source).check_changes(chosen, list(parse_changes(changes)))
     table = load_table(data, audio_dir, tau_3_class, multi_label=multi_label.value)
+    is_general = source not in (None, NO_SOURCE)
     if config is not None:
         table = add_background(table, config.data)
         clips = make_split(table, config.split).train
         if source is None and not (recipe or teacher or macs_limit or bytes_limit or is_begun(out)):
             source = default_source(clips, table.background, list(parse_changes(changes)))
+    start = None if source == NO_SOURCE else source
+    runs = plan_device_runs(table, chosen, out, start, not is_general, resume) if each_device else []
     with suppress_messages(rank.is_worker), spinner("Loading PyTorch"):
         from scenelet.evaluation.metrics import accuracy_text
         from scenelet.training.train import train
+        from scenelet.training.train_devices import train_devices
         from scenelet.training.width_search import NetworkLimits
 
-    metrics = train(
-        table,
-        out,
-        config,
-        recipe=recipe or "default",
-        resume=resume,
-        teachers=teacher or (),
-        limits=NetworkLimits(macs_limit, bytes_limit),
-        source=None if source == NO_SOURCE else source,
-        trainer=chosen.trainer,
-    )
-    if not metrics:  # another process prints the results
+    limits, name = NetworkLimits(macs_limit, bytes_limit), recipe or "default"
+    if each_device:
+        results = train_devices(table, runs, recipe=name, resume=resume, teachers=teacher or (), limits=limits)
+    else:
+        metrics = train(
+            table,
+            out,
+            config,
+            recipe=name,
+            resume=resume,
+            teachers=teacher or (),
+            limits=limits,
+            source=start,
+            trainer=chosen.trainer,
+        )
+        results = {"": metrics}
+    if not all(results.values()):  # another process prints the results
         return
-    print_message(f"trained in {duration(60 * metrics['minutes'])}")
+    print_message(f"trained in {duration(60 * sum(metrics['minutes'] for metrics in results.values()))}")
     if format is Format.json:
-        print(json.dumps({"run": str(out), **metrics}, indent=2))
-    for split in ("validation", "test"):
-        if split in metrics and format is Format.table:
-            note = ", synthetic data" if metrics["synthetic"] else ""
-            print(f"{split}: macro accuracy {accuracy_text(metrics[split])}{note}")
-    print_message(f"next: scenelet compress {out} --out {out.name}.scn")
+        found = {"runs": {str(out / each): metrics for each, metrics in results.items()}}
+        print(json.dumps(found if each_device else {"run": str(out), **metrics}, indent=2))
+    for each, metrics in results.items():
+        for split in ("validation", "test"):
+            if split in metrics and format is Format.table:
+                note = ", synthetic data" if metrics["synthetic"] else ""
+                print(f"{f'{each}, ' * bool(each)}{split}: macro accuracy {accuracy_text(metrics[split])}{note}")
+    print_message(f"next: scenelet compress {out} --out {out.name}{'_models' if each_device else '.scn'}")

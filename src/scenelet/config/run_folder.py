@@ -8,6 +8,7 @@ model.pt         the final weights; they exist once training has finished
 warnings.json    findings of `scenelet check` on the recordings; not written with --quiet
 metrics.json     results on the validation and test subsets
 curves.png       loss, learning rate and validation accuracy by epoch
+devices.json     means and deviations of the mel bands by device, if `data.standardize` is "device"
 diverged.json    the batch at which training diverged
 """
 
@@ -17,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from scenelet import __version__
 from scenelet.config.frontend import Settings
@@ -27,6 +28,7 @@ from scenelet.utils.files import make_folder, replace_file, replace_files
 
 WARNINGS = "warnings.json"
 RECORD, SPLIT, WEIGHTS, METRICS, CURVES = "run.json", "split.csv", "model.pt", "metrics.json", "curves.png"
+DEVICES = "devices.json"
 RESUME_HINT = "choose another --out, or resume the run with --resume"
 
 
@@ -76,6 +78,28 @@ class SourceRecord(Settings):
     def name(self) -> str:
         """Name of the file, run folder or built-in model."""
         return Path(self.path).name
+
+
+class BandStatistics(Settings):
+    """Mean and standard deviation of each mel band, dB."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+class DeviceStatistics(Settings):
+    """Content of `devices.json`: statistics of the training clips of all devices together, and of each device."""
+
+    all: BandStatistics
+    devices: dict[str, BandStatistics]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "DeviceStatistics":
+        bands = len(self.all.mean)
+        for each in (self.all, *self.devices.values()):
+            if len(each.mean) != bands or len(each.std) != bands or min(each.std, default=0) <= 0:
+                raise ValueError("the statistics do not fit together")
+        return self
 
 
 class RunRecord(Settings):
@@ -177,6 +201,24 @@ def read_record(folder: Path) -> RunRecord:
         return RunRecord.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise RunError(f"{path}: damaged ({error.errors()[0]['msg']}); train again into a new folder") from None
+
+
+def write_statistics(folder: Path, statistics: DeviceStatistics) -> None:
+    """Write `devices.json`."""
+    replace_file(folder / DEVICES, statistics.model_dump_json(indent=2) + "\n")
+
+
+def read_statistics(folder: Path) -> DeviceStatistics:
+    """Read `devices.json`.
+
+    Raises:
+        RunError: the file is missing or damaged.
+    """
+    path = folder / DEVICES
+    try:
+        return DeviceStatistics.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        raise RunError(f"{path}: missing or damaged; train again into a new folder") from None
 
 
 def check_same_split(folder: Path, split_csv: str, data: Path) -> None:

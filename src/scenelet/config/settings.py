@@ -47,6 +47,11 @@ class DataConfig(Section):
         "background",
         description="class that means none of the others, if the data has it; or a folder of such recordings",
     )
+    standardize: Literal["all", "device"] = Field(
+        "all",
+        description="training clips whose mean and deviation standardize the mel bands of a clip: all, or those of its"
+        " recording device; `compress` then writes a model per device",
+    )
 
 
 class SplitConfig(Section):
@@ -59,6 +64,9 @@ class SplitConfig(Section):
     )
     city: str | None = Field(
         None, description="city held out as test in place of a fold; all other cities are for training"
+    )
+    device: str | None = Field(
+        None, description="recording device: of each subset, only its clips are used; None: all devices"
     )
     test_fraction: float = Field(
         0.2, gt=0, lt=1, description="fraction of the groups held out as test when the data has no split"
@@ -177,6 +185,11 @@ class RunConfig(Section):
         if self.prune.members is not None and self.prune.members > self.network.members:
             raise ValueError(
                 f"prune.members = {self.prune.members} is more than network.members = {self.network.members}; lower it"
+            )
+        if self.data.standardize == "device" and self.waveform.train:
+            raise ValueError(
+                "data.standardize = 'device' maps cached features, and waveform.train computes others from augmented"
+                " waveforms; set one of the two"
             )
         decibels = not self.features.log_before_mel and self.features.power == 2
         augment, mixing = self.augment, self.mixing

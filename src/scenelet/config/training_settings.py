@@ -240,6 +240,15 @@ class TransferConfig(Section):
     freeze: bool = Field(
         False, description="fit only the last layer, to the outputs of the others, which stay as they are"
     )
+    device_epochs: float = Field(
+        0.2, gt=0, le=1, description="`train --each-device`: fraction of the epochs that a device's run has"
+    )
+    device_rate: float = Field(
+        0.1,
+        gt=0,
+        le=1,
+        description="train --each-device: learning rate of a device's run, as a fraction of the schedule's",
+    )
 
 
 class ScheduleConfig(Section):

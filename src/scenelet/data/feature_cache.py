@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from scenelet.audio.io import Samples, summarize_audio_errors
 from scenelet.audio.log_mel import LogMel
 from scenelet.audio.windows import windows
 from scenelet.config import FeatureConfig, WindowConfig
+from scenelet.data.band_maps import BandMaps
 from scenelet.data.clips import Clip
 from scenelet.data.json_lines import JsonLines, file_version
 from scenelet.errors import AudioError, OutputError
@@ -55,6 +56,7 @@ class ClipFeatures:
     Attributes:
         values: (rows, channels, n_mels, frames) float16, or (rows, channels, samples); a read-only memory map.
         first, count: (clips,) int64.
+        maps: maps of the mel bands that `load` applies to the values; None: none.
 
     >>> values = np.zeros((5, 1, 64, 100), np.float16)
     >>> features = ClipFeatures(values, first=np.array([3, 0]), count=np.array([2, 1]))
@@ -67,6 +69,7 @@ class ClipFeatures:
     values: NDArray[np.float16]
     first: NDArray[np.int64]
     count: NDArray[np.int64]
+    maps: BandMaps | None = None
 
     def __len__(self) -> int:
         return len(self.first)
@@ -77,11 +80,12 @@ class ClipFeatures:
 
     def select(self, clips: slice | NDArray[np.integer]) -> "ClipFeatures":
         """Select clips by their numbers, in that order."""
-        return ClipFeatures(self.values, self.first[clips], self.count[clips])
+        return replace(self, first=self.first[clips], count=self.count[clips])
 
     def load(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Load rows (n,) as float32 (n, ...)."""
-        return self.values[rows].astype(np.float32)
+        values = self.values[rows].astype(np.float32)
+        return values if self.maps is None else self.maps(values, rows)
 
 
 def load_features(

@@ -69,13 +69,14 @@ def make_split(table: ClipTable, config: SplitConfig) -> Split:
 
     If `config.percent` is set, only the training clips of this nested list are used; see `scenelet.data.percent`.
     Validation comes from the data's own split. If that has none, `config.validation_fraction` of each class's training
-    clips becomes the validation subset, in whole groups and as closely as the groups allow. If `config.imbalance` is
-    set, the remaining training clips are subsampled. The same table and settings give the same split, in any order of
-    the files. The recordings of a background folder are divided by `scenelet.data.background.divide_background`, and
-    do not change the split of the other clips.
+    clips becomes the validation subset, in whole groups and as closely as the groups allow. If `config.device` is set,
+    each subset keeps only the clips of this device. So a clip is in the same subset as without that setting. If
+    `config.imbalance` is set, the remaining training clips are subsampled. The same table and settings give the same
+    split, in any order of the files. The recordings of a background folder are divided by
+    `scenelet.data.background.divide_background`, and do not change the split of the other clips.
 
     Raises:
-        DataError: a fold or city is unknown, a class has no training clip, or the groups cannot be divided.
+        DataError: a fold, city or device is unknown, a class has no training clip, or the groups cannot be divided.
 
     >>> from scenelet.data.clips import Clip
     >>> from pathlib import Path
@@ -135,6 +136,9 @@ def _split_clips(table: ClipTable, config: SplitConfig) -> Split:
                 f" ({len(train)} training clips, which are taken in whole groups only); raise it or add recordings"
             )
         how += f"; validation {100 * config.validation_fraction:g} % of training in whole groups, seed {config.seed}"
+    if config.device is not None:
+        train, validation, test = _keep_device(table, config.device, train, validation, test)
+        how += f"; device {config.device} only"
     if config.imbalance > 1:
         train = _subsample_long_tail(table, train, config)
         how += f"; training subsampled to an imbalance of {config.imbalance:g} to 1"
@@ -159,6 +163,13 @@ def _hold_out(table: ClipTable, clips: Clips, fold: str) -> tuple[Clips, Clips, 
         raise DataError(f"{table.root}: every clip is in fold {fold}, so holding it out leaves nothing to train on")
     train, test, how = _own_split(clips)
     return train, test, f"fold {fold}, {how}"
+
+
+def _keep_device(table: ClipTable, device: str, *subsets: Clips) -> tuple[Clips, ...]:
+    if device not in table.devices:
+        known = f"there are {' '.join(table.devices)}" if table.devices else f"{table.source} names no devices"
+        raise DataError(f"{table.root}: no device {device!r}; {known}{did_you_mean(device, table.devices)}")
+    return tuple(tuple(clip for clip in clips if clip.device == device) for clips in subsets)
 
 
 def held_out_folds(table: ClipTable, text: str) -> tuple[str, ...]:

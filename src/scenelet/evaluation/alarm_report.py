@@ -158,9 +158,11 @@ def check_storable(model: str) -> Path:
     """Return the path of the model file that `--store` writes to.
 
     Raises:
-        UsageError: it is a built-in model, or its owner made it read-only.
+        UsageError: it is a folder or a built-in model, or its owner made it read-only.
     """
     path = model_path(model)
+    if path.is_dir():
+        raise UsageError(f"--store: {path} is a folder, and thresholds belong to one model file; give that file")
     if card(path) is not None:
         raise UsageError(f"--store: {model} is a built-in model; copy {path} to a file of yours, and give that file")
     if path.is_file() and not path.stat().st_mode & stat.S_IWUSR:  # a rename would replace it all the same

@@ -50,13 +50,13 @@ def detection_curve(predictions: Sequence[ClipPrediction], background: str | Non
 
 
 def background_metrics(
-    predictions: Sequence[ClipPrediction], labels: Sequence[str], thresholds: Sequence[float], background: str | None
+    predictions: Sequence[ClipPrediction], are_sure: Sequence[bool], background: str | None
 ) -> dict[str, Any]:
     """Return the part "background" of `report.json`; {} without a background or without its clips.
 
     Args:
         predictions: the evaluated clips.
-        labels, thresholds: (classes,) the labels of the model, and the minimum probability of each.
+        are_sure: whether the answer to each clip is sure.
         background: the label that means none of the others, or None.
 
     Returns:
@@ -70,7 +70,8 @@ def background_metrics(
     if not own:
         return {}
     alarms = [clip for clip in own if not clip.is_correct]
-    sure = sum(clip.is_sure(thresholds[labels.index(clip.predicted)]) for clip in alarms)
+    answers = zip(predictions, are_sure, strict=True)
+    sure = sum(is_sure for clip, is_sure in answers if clip.label == background and not clip.is_correct)
     others = [clip.is_correct for clip in predictions if clip.label != background]
     hours = sum(info(clip.recording).seconds for clip in own) / 3600
     return {

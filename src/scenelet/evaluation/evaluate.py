@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -33,8 +34,10 @@ from scenelet.evaluation.report_page import figure_files, report_page
 from scenelet.evaluation.subset import Subset, select_subset, select_unused, trained_cities, trained_split
 from scenelet.inference.calibration import apply_temperature, stored_calibration
 from scenelet.inference.classifier import Classifier, load
+from scenelet.inference.device_models import DeviceModels
 from scenelet.inference.prediction import mean_probabilities
 from scenelet.inference.threshold import general_threshold, json_thresholds
+from scenelet.model.device_files import is_device_folder
 from scenelet.model.pretrained import model_path
 from scenelet.model.summary import describe
 from scenelet.utils.console import print_message, print_warning, track
@@ -63,7 +66,8 @@ def evaluate(
     """Predict every clip of a subset and compare the predictions with the labels.
 
     Args:
-        model: a `.scn` file or the name of a built-in model.
+        model: a `.scn` file, the name of a built-in model, or a folder as
+            `scenelet.inference.device_models.DeviceModels`, whose models answer the clips of their devices.
         data: labeled recordings, as for training.
         out: folder for the report and its data (see `scenelet.evaluation.report`); None writes nothing.
         fold: the fold to test on; None: as in the model's training.
@@ -89,10 +93,12 @@ def evaluate(
     recordings = _check_background(background, target_per_hour, store)
     if store:
         check_storable(model)
-    classifier = load(model)
+    models = DeviceModels(model) if is_device_folder(model) else None
+    classifier = load(model) if models is None else models.for_device(None)
+    file = model_path(model) if models is None else models.path_for(None)
     if out is not None:
         make_folder(out)
-    history = find_history(run, classifier.model, model_path(model)) if out is not None else []
+    history = find_history(run, classifier.model, file) if out is not None else []
     provenance = classifier.model.provenance
     tau_3_class = bool(provenance.get("tau_3_class", False)) and is_tau_root(data)
     multi_label = multi_label or _stored_multi_label(provenance.get("multi_label"))
@@ -104,16 +110,19 @@ def evaluate(
     unused = select_unused(table, subset.name, training_cities) if include_unused else []
     clips = (*subset.clips, *unused)
     _check_labels(data, clips, classifier.labels)
-    predictions = _predict(classifier, clips)
+    classifiers = [classifier if models is None else models.for_device(clip.device) for clip in clips]
+    predictions = _predict(models or classifier, clips)
     measured, unmeasured = predictions[: len(subset.clips)], predictions[len(subset.clips) :]
     report = subset_metrics(measured, classifier.labels)
     report |= city_metrics(measured, unmeasured, training_cities, classifier.labels)
-    report |= _group_metrics(measured, classifier)
+    report |= _group_metrics(measured, classifiers[: len(measured)])
     if recordings:
         report["false_alarms"] = _false_alarms(classifier, recordings, target_per_hour or TARGET_PER_HOUR, measured)
-    report |= _description(model, classifier, table, subset, fold)
+    report |= _description(model, file, classifier, table, subset, fold)
+    if models is not None:
+        report["device_models"] = dict(Counter(models.name_for(clip.device) for clip in subset.clips))
     if out is not None:
-        pages = _pages(classifier, report, measured, table, out, history, examples, audio)
+        pages = _pages(classifiers, file, report, measured, table, out, history, examples, audio)
         write_report(out, report, measured, classifier.labels, unmeasured, pages)
     if store:
         store_thresholds(model_path(model), report)
@@ -171,40 +180,47 @@ def _check_labels(data: Path, clips: Sequence[Clip], labels: tuple[str, ...]) ->
         )
 
 
-def _predict(classifier: Classifier, clips: Sequence[Clip]) -> list[ClipPrediction]:
+def _predict(models: Classifier | DeviceModels, clips: Sequence[Clip]) -> list[ClipPrediction]:
     """Predict every clip. One error names all recordings that cannot be read."""
     with contextlib.closing(track([clip.recording for clip in clips], "Evaluating", len(clips))) as paths:
+        if isinstance(models, DeviceModels):
+            predictions = models.predict_many(paths, [clip.device for clip in clips])
+        else:
+            predictions = models.predict_many(paths)
         return [
             ClipPrediction.from_clip(
                 clip,
-                classifier.labels,
+                models.labels,
                 tuple(prediction.probabilities.values()),
                 prediction.windows.tolist(),
                 prediction.is_known,
             )
-            for clip, prediction in zip(clips, classifier.predict_many(paths), strict=True)
+            for clip, prediction in zip(clips, predictions, strict=True)
         ]
 
 
-def _group_metrics(predictions: Sequence[ClipPrediction], classifier: Classifier) -> dict[str, Any]:
-    labels, thresholds = classifier.labels, classifier.thresholds
+def _group_metrics(predictions: Sequence[ClipPrediction], classifiers: Sequence[Classifier]) -> dict[str, Any]:
+    """Measure the clips; `classifiers` are the models that answered them."""
+    used = list(dict.fromkeys(classifiers))
+    labels = used[0].labels
     targets = [labels.index(prediction.label) for prediction in predictions]
     rows = group_rows(predictions)
-    sure = [
-        prediction.is_correct
-        for prediction in predictions
-        if prediction.is_sure(thresholds[labels.index(prediction.predicted)])
+    are_sure = [
+        prediction.is_sure(classifier.thresholds[labels.index(prediction.predicted)])
+        for prediction, classifier in zip(predictions, classifiers, strict=True)
     ]
-    known = classifier.model.known
-    background = classifier.model.background
+    sure = [prediction.is_correct for prediction, is_sure in zip(predictions, are_sure, strict=True) if is_sure]
+    similarities = {each.model.known and each.model.known.min_similarity for each in used}
+    background = used[0].model.background
     return {
-        **background_metrics(predictions, labels, thresholds, background),
+        **background_metrics(predictions, are_sure, background),
         "detection": detection_curve(predictions, background),
         "reliability": reliability(targets, [prediction.probabilities for prediction in predictions]),
-        "calibration": _calibration(targets, predictions, classifier),
+        # models of several devices have temperatures of their own
+        "calibration": _calibration(targets, predictions, used[0]) if len(used) == 1 else None,
         "sure": {
-            "thresholds": json_thresholds(thresholds),
-            "min_similarity": None if known is None else known.min_similarity,
+            "thresholds": json_thresholds([threshold for each in used for threshold in each.thresholds]),
+            "min_similarity": similarities.pop() if len(similarities) == 1 else None,
             "clips": len(sure),
             "right": sum(sure),
         },
@@ -229,13 +245,13 @@ def _calibration(
 
 
 def _description(
-    model: str, classifier: Classifier, table: ClipTable, subset: Subset, fold: str | None
+    model: str, file: Path, classifier: Classifier, table: ClipTable, subset: Subset, fold: str | None
 ) -> dict[str, Any]:
     """Describe what was measured: the model, the data and the subset."""
     split = trained_split(classifier.model.provenance)
     return {
         "model": str(model),
-        "model_sha256": hashlib.sha256(model_path(model).read_bytes()).hexdigest(),
+        "model_sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
         "labels": list(classifier.labels),
         "data": table.describe(),
         "synthetic": table.synthetic,
@@ -248,7 +264,8 @@ def _description(
 
 
 def _pages(
-    classifier: Classifier,
+    classifiers: Sequence[Classifier],
+    file: Path,
     report: dict[str, Any],
     predictions: Sequence[ClipPrediction],
     table: ClipTable,
@@ -263,6 +280,6 @@ def _pages(
     if examples:
         name = Path(report["model"]).name
         page = out / LISTENING
-        pages[LISTENING], anchors = listening_page(classifier, predictions, table, page, name, examples, audio)
-    described = describe(model_path(report["model"]))
+        pages[LISTENING], anchors = listening_page(classifiers, predictions, table, page, name, examples, audio)
+    described = describe(file)
     return {REPORT: report_page(report, pages, described, predictions, history, anchors)} | pages

@@ -48,7 +48,7 @@ def select_clips(predictions: Sequence[ClipPrediction], count: int) -> tuple[lis
 
 
 def listening_page(
-    classifier: Classifier,
+    classifiers: Sequence[Classifier],
     predictions: Sequence[ClipPrediction],
     table: ClipTable,
     page: Path,
@@ -59,7 +59,7 @@ def listening_page(
     """Render the listening page.
 
     Args:
-        classifier: the model that gave `predictions`.
+        classifiers: the model that answered each clip; all have the same labels.
         predictions: the evaluated clips, with their paths and windows.
         table: the data set, whose labels the page corrects.
         page: path of the page; links to recordings are relative to it.
@@ -75,10 +75,11 @@ def listening_page(
     """
     mistakes, uncertain = select_clips(predictions, count)
     chosen = [*mistakes, *uncertain]
-    windows = {i: strongest_windows(predictions[i], classifier.labels) for i in chosen}
+    labels = classifiers[0].labels
+    windows = {i: strongest_windows(predictions[i], labels) for i in chosen}
     max_levels = MAX_LEVELS // max(1, sum(map(len, windows.values())))
     entries = {
-        i: _entry(classifier, predictions[i], i, windows[i], page, max_levels, audio)
+        i: _entry(classifiers[i], predictions[i], i, windows[i], page, max_levels, audio)
         for i in track(chosen, "Listening page", len(chosen))
     }
     answers = answer_table(table, predictions, show_folder=audio == "link")
@@ -99,7 +100,7 @@ def listening_page(
         wrong=wrong,
         audio=audio,
         embed_seconds=EMBED_SECONDS,
-        answers=answers.script_values(classifier.labels),
+        answers=answers.script_values(labels),
         total=len(table.clips),
         left_out=answers.left_out,
     )

@@ -14,6 +14,7 @@ from scenelet.evaluation.alarm_report import alarm_table
 from scenelet.evaluation.bootstrap import MIN_GROUPS, interval_text
 from scenelet.evaluation.clip_prediction import ClipPrediction
 from scenelet.evaluation.detection import background_text
+from scenelet.model.device_files import GENERAL
 from scenelet.utils.csv_cells import safe_row
 from scenelet.utils.files import csv_text, make_folder, replace_files
 
@@ -114,6 +115,17 @@ def sure_text(report: Mapping[str, Any]) -> str:
     )
 
 
+def device_models_text(report: Mapping[str, Any]) -> str:
+    """Say how many clips each model of a folder answered; empty for a single model.
+
+    >>> device_models_text({"device_models": {"s1": 1, "general": 3}})
+    'Clips that each model answered: general 3, s1 1.'
+    """
+    counts = sorted(report.get("device_models", {}).items(), key=lambda item: (item[0] != GENERAL, item[0]))
+    answered = ", ".join(f"{name} {clips:,}" for name, clips in counts)
+    return f"Clips that each model answered: {answered}." if answered else ""
+
+
 def report_table(report: Mapping[str, Any], cities: Sequence[tuple[str, Mapping[str, Any]]] = ()) -> RenderableType:
     """Build the terminal's table: overall metrics, metrics of each class, and metrics of each city.
 
@@ -131,7 +143,8 @@ def report_table(report: Mapping[str, Any], cities: Sequence[tuple[str, Mapping[
     note = f"Warning: {report['warning']}. " if report.get("warning") else ""
     if report.get("sure"):
         note += f"{sure_text(report)} "
-    note += f"{text} " if (text := background_text(report)) else ""
+    for text in (background_text(report), device_models_text(report)):
+        note += f"{text} " if text else ""
     tables = [_class_table(report), *([_city_table(cities)] if cities else [])]
     tables += [alarm_table(report["false_alarms"])] if "false_alarms" in report else []
     return Group(Text(headline), *tables, Text(note + NOTE, style="dim"))

@@ -21,7 +21,7 @@ from scenelet.evaluation.figures import (
     reliability_svg,
 )
 from scenelet.evaluation.history import Epoch
-from scenelet.evaluation.report import most_confused, sure_text
+from scenelet.evaluation.report import device_models_text, most_confused, sure_text
 from scenelet.model.sizes import SIZE_RULES
 from scenelet.utils.html import render
 
@@ -78,6 +78,7 @@ def report_page(
         report=report,
         sure=sure_text(report),
         background=background_text(report),
+        device_models=device_models_text(report),
         rates=rates_text(report["false_alarms"]) if "false_alarms" in report else "",
         alarms=alarm_rows(report["false_alarms"]) if "false_alarms" in report else [],
         figures={name.removesuffix(".svg"): Markup(svg) for name, svg in figures.items()},  # noqa: S704 - our own SVG

@@ -151,8 +151,7 @@ class Classifier:
         >>> [result if isinstance(result, AudioError) else result.label for result in found]
         ['dog', AudioError('missing.wav: no such file')]
         """
-        if errors not in get_args(OnError):
-            raise UsageError(f"errors is {errors!r}; give 'raise' or 'return'")
+        check_on_error(errors)
         results = self._predict_each(recordings)
         return results if errors == "return" else raise_at_end(results)
 
@@ -271,7 +270,8 @@ class Classifier:
             return [self._shared(cut) for cut in rest]
         return list(map_threads(self._single, rest, self.threads))
 
-    def _run_in_one_thread(self, recording: AudioSource) -> Prediction:
+    def predict_in_one_thread(self, recording: AudioSource) -> Prediction:
+        """Classify a recording as `predict` does, for a caller that distributes recordings over its threads."""
         cuts = windows(_check_recording(recording), self.model.features, self.model.window)
         return self.combine_windows([self._single(cut) for cut in cuts], cuts.no_sound)
 
@@ -281,7 +281,13 @@ class Classifier:
         if len(first) < 2 or self.threads == 1:
             yield from map(return_error(self.predict), itertools.chain(first, iterator))
             return
-        yield from map_threads(return_error(self._run_in_one_thread), itertools.chain(first, iterator), self.threads)
+        yield from map_threads(return_error(self.predict_in_one_thread), itertools.chain(first, iterator), self.threads)
+
+
+def check_on_error(errors: str) -> None:
+    """Raise UsageError if `errors` is no treatment of recordings that cannot be read, see `OnError`."""
+    if errors not in get_args(OnError):
+        raise UsageError(f"errors is {errors!r}; give 'raise' or 'return'")
 
 
 def _check_recording(recording: AudioSource) -> AudioSource:

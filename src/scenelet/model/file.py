@@ -62,6 +62,11 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     if path.exists() and not path.is_file():
         if not path.is_dir():
             raise ModelFileError(f"{path}: is not a regular file; give the path of a .scn file")
+        if (general := path / "general.scn").is_file():
+            raise ModelFileError(
+                f"{path}: is a folder of models for recording devices, and this takes one model file; give {general},"
+                " or the file of the device"
+            )
         raise ModelFileError(
             f"{path}: is a folder; give the path of a .scn file."
             " `scenelet compress RUN --out model.scn` makes one of a training run"

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenelet.config import RunConfig
-from scenelet.config.run_folder import DataRecord
+from scenelet.config.run_folder import DataRecord, DeviceStatistics
 from scenelet.data.background import add_background
 from scenelet.data.clips import Clip, ClipTable
+from scenelet.data.device_bands import device_statistics, standardize_devices
 from scenelet.data.feature_cache import band_statistics, load_features, load_waveforms
 from scenelet.data.group_division import split_groups
 from scenelet.data.splits import Split, make_split
@@ -33,6 +34,7 @@ class Dataset:
         table: the clips.
         split: the clips of each subset.
         train, validation, test: their features and labels.
+        statistics: by recording device, if `data.standardize` is "device"; the features are mapped by these.
     """
 
     table: ClipTable
@@ -40,6 +42,7 @@ class Dataset:
     train: LabelledFeatures
     validation: LabelledFeatures | None
     test: LabelledFeatures | None
+    statistics: DeviceStatistics | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -68,21 +71,28 @@ class Dataset:
                 yield name, clips
 
     def band_statistics(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return mean and standard deviation (n_mels,) of the training clips, dB; without hours of background."""
+        """Return mean and standard deviation (n_mels,) of the training clips, dB; without hours of background.
+
+        Those of `statistics` are of the features before they are mapped, and the maps lead to these.
+        """
+        if self.statistics is not None:
+            mean, std = (np.array(values, np.float32) for values in (self.statistics.all.mean, self.statistics.all.std))
+            return mean, std
         own = np.flatnonzero(self.train.targets != self.train.background)
         return band_statistics(self.train.features.select(own))
 
 
-def load_dataset(table: ClipTable, config: RunConfig) -> Dataset:
+def load_dataset(table: ClipTable, config: RunConfig, statistics: DeviceStatistics | None = None) -> Dataset:
     """Add the background, split the clips, print a description, and load the features, computing missing ones.
 
     Args:
         table: the clips, see `scenelet.data.load.load_table`.
-        config: features, window, background, split, and whether to train on waveforms.
+        config: features, window, background, split, standardization, and whether to train on waveforms.
+        statistics: those by recording device, of the run that is compressed; None: computed if they are needed.
 
     Raises:
-        SceneletError: as `add_background`, `make_split`, `load_features`, and `impulse_responses`, whose files are
-            checked here.
+        SceneletError: as `add_background`, `make_split`, `load_features`, `device_statistics`, and
+            `impulse_responses`, whose files are checked here.
     """
     impulse_responses(config)
     table = add_background(table, config.data)
@@ -90,6 +100,10 @@ def load_dataset(table: ClipTable, config: RunConfig) -> Dataset:
     _print_description(table, split, config)
     clips = (*split.train, *split.validation, *split.test)
     features = load_features(clips, table.root, config.features, config.window)
+    if config.data.standardize == "device":
+        own = features.select(slice(len(split.train)))
+        statistics = statistics or device_statistics(own, split.train, table.background)
+        features = standardize_devices(features, clips, statistics)
     targets = class_indices(clips, table.labels)
     background = None if table.background is None else table.labels.index(table.background)
 
@@ -107,7 +121,7 @@ def load_dataset(table: ClipTable, config: RunConfig) -> Dataset:
         train = replace(train, waveforms=waveforms)
     validation = part(len(split.train), len(split.validation))
     test = part(len(split.train) + len(split.validation), len(split.test))
-    return Dataset(table, split, train, validation, test)
+    return Dataset(table, split, train, validation, test, statistics)
 
 
 def hold_out_validation(dataset: Dataset, fraction: float, seed: int) -> Dataset:
@@ -134,6 +148,18 @@ def hold_out_validation(dataset: Dataset, fraction: float, seed: int) -> Dataset
 
     split = replace(dataset.split, train=remaining, validation=held_out)
     return replace(dataset, split=split, train=part(remaining), validation=part(held_out))
+
+
+def without_device_maps(dataset: Dataset) -> Dataset:
+    """Return the data with held-out clips that are not standardized by device, as one model for all devices gets them.
+
+    The training clips stay as they are.
+    """
+
+    def unmapped(clips: LabelledFeatures | None) -> LabelledFeatures | None:
+        return clips and replace(clips, features=replace(clips.features, maps=None))
+
+    return replace(dataset, validation=unmapped(dataset.validation), test=unmapped(dataset.test))
 
 
 def subset(clips: LabelledFeatures, rows: NDArray[np.integer]) -> LabelledFeatures:

@@ -1,13 +1,15 @@
 """Checks of arguments before PyTorch is loaded, which takes seconds, and of the data of a run."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from scenelet.config import RunConfig
-from scenelet.config.run_folder import DataRecord, check_run_exists
+from scenelet.config.run_folder import DataRecord, check_run_exists, is_begun, read_record, read_statistics
 from scenelet.data.clips import ClipTable
 from scenelet.data.load import load_table
 from scenelet.errors import DataError, UsageError
+from scenelet.model.device_files import GENERAL, SUFFIX
 from scenelet.training.ranks import Rank, find_rank
 
 
@@ -43,14 +45,33 @@ def check_compress_arguments(run: Path, out: Path) -> None:
     """Check the arguments of `compress`.
 
     Raises:
-        UsageError: `out` is not the name of a model file.
-        RunError: the run does not exist.
+        UsageError: `out` is neither the name of a model file nor, for a run with a model per device, a new folder.
+        RunError: the run does not exist, or is damaged.
     """
-    if out.suffix != ".scn":
+    if out.suffix != SUFFIX:
+        if is_begun(run) and read_record(run).config.data.standardize == "device":
+            check_device_folder(out, [GENERAL, *read_statistics(run).devices])
+            return
         raise UsageError(f"{out}: a model file's name ends in .scn")
     if out.is_dir():
         raise UsageError(f"{out}: is a folder; give the name of the file to write")
     check_run_exists(run)
+
+
+def check_device_folder(out: Path, names: Iterable[str]) -> None:
+    """Check that a folder holds no other models than those that are written.
+
+    A model of another training would answer for its device.
+
+    Raises:
+        UsageError: there is another model, or `out` is a file.
+    """
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out}: is a file; give a folder as --out, or NAME{SUFFIX}")
+    known = {f"{name}{SUFFIX}" for name in names}
+    others = sorted(path for path in out.glob(f"*{SUFFIX}") if path.name not in known)
+    if others:
+        raise UsageError(f"{others[0]}: is not a model of these devices; delete it, or give another folder as --out")
 
 
 def load_recorded_table(

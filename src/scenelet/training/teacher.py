@@ -100,6 +100,11 @@ def _check_same_task(path: Path, record: runs.RunRecord, config: RunConfig, data
     """Check that the teacher has the labels and the input of the distilled run."""
     wanted = {"labels": dataset.labels, "features": config.features, "window": config.window}
     found = {"labels": record.labels, "features": record.config.features, "window": record.config.window}
+    if "device" in (config.data.standardize, record.config.data.standardize):
+        # the input depends on the training clips then
+        own = {"data.standardize": config.data.standardize, "settings of the split": config.split}
+        teacher = {"data.standardize": record.config.data.standardize, "settings of the split": record.config.split}
+        wanted, found = wanted | own, found | teacher
     for name in wanted:
         if wanted[name] != found[name]:
             raise UsageError(

@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import Callback
 
 from scenelet.config import RunConfig, TrainerConfig
 from scenelet.config.run_folder import (
+    DEVICES,
     RECORD,
     RunRecord,
     check_same_split,
@@ -21,6 +22,7 @@ from scenelet.config.run_folder import (
     versions,
     write_metrics,
     write_record,
+    write_statistics,
 )
 from scenelet.data.background import absolute_background, add_background
 from scenelet.data.clips import ClipTable
@@ -198,6 +200,8 @@ def _begin_run(
             source=None if source is None else source.record,
         )
         write_record(out, record, split_csv)
+    if dataset.statistics is not None and not (out / DEVICES).exists():
+        write_statistics(out, dataset.statistics)
     if shows_messages():
         print_data_warnings(out, dataset.table, dataset.split, config.window.seconds)
 

@@ -8,7 +8,7 @@ import torch
 
 from scenelet.config import RunConfig
 from scenelet.config.run_folder import is_begun, is_finished, read_record
-from scenelet.data.splits import split_hash
+from scenelet.data.splits import make_split, split_hash
 from scenelet.errors import ModelFileError, UsageError
 from scenelet.nn.restore import estimate_statistics, restore_weights
 from scenelet.nn.standardize import StandardizedNetwork
@@ -83,6 +83,9 @@ def start_network(source: Source, config: RunConfig, dataset: Dataset) -> Standa
     frozen = config.transfer.freeze
     with spinner("Reading the trained weights"):
         trained = _source_network(source, config)
+        if config.data.standardize == "device":  # the layers then get the standardized bands of each device
+            for own, values in zip((trained.mean, trained.std), dataset.band_statistics(), strict=True):
+                own.copy_(torch.from_numpy(values))
         if not frozen and not _has_statistics(source):
             features = dataset.train.features
             rows = features.rows()
@@ -104,12 +107,18 @@ def start_network(source: Source, config: RunConfig, dataset: Dataset) -> Standa
                 values[dataset.labels.index(label)] = old[name][source.record.labels.index(label)]
     kept = "frozen, with a new last layer" if frozen else f"{len(shared)} of {classes} classes kept"
     print_message(f"from {source.record.name}: all layers but the last{', ' if frozen else '; '}{kept}")
-    if source.data == dataset.table.describe() and source.split_hash != split_hash(dataset.split):
+    if source.data == dataset.table.describe() and source.split_hash not in _split_hashes(config, dataset):
         print_message(
             f"warning: {source.record.name} was trained on this data with another split, so it may have seen test"
             " clips; the accuracy is too high then"
         )
     return network
+
+
+def _split_hashes(config: RunConfig, dataset: Dataset) -> set[str]:
+    """Return the hash of the split, and of the same split with the clips of all devices."""
+    all_devices = make_split(dataset.table, config.split.model_copy(update={"device": None}))
+    return {split_hash(dataset.split), split_hash(all_devices)}
 
 
 def _has_statistics(source: Source) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from scenelet.data.band_maps import BandMaps
 from scenelet.data.feature_cache import ClipFeatures
 from scenelet.training.device import CPU, features_fit, free_memory, to_device
 
@@ -42,8 +44,10 @@ class WindowLoader:
         self._values = features.values
         self._resident: Tensor | None = None
         self.first = features.first
+        self._maps = None if features.maps is None else _DeviceMaps(features.maps, device)
         if resident:
             rows = features.rows()
+            self._maps = self._maps and self._maps.select(rows)
             self._resident = torch.empty((len(rows), *features.values.shape[1:]), dtype=torch.float16, device=device)
             for start in range(0, len(rows), UPLOAD_WINDOWS):
                 part = slice(start, start + UPLOAD_WINDOWS)
@@ -54,16 +58,37 @@ class WindowLoader:
         """Yield the windows (n, channels, n_mels, frames) of each batch of window numbers (n,)."""
         if self._resident is not None:
             for rows in batches:
-                yield self._resident.index_select(0, to_device(rows, self.device)).float()
+                yield self._map(self._resident.index_select(0, to_device(rows, self.device)).float(), rows)
             return
         on_gpu = self.device.type == "cuda"
         read = map(self._read, batches)
-        for x in prefetch(read) if on_gpu else read:
-            yield x.to(self.device, non_blocking=on_gpu).float()  # PyTorch converts fp16 much faster than NumPy
+        for x, rows in prefetch(read) if on_gpu else read:
+            # PyTorch converts fp16 much faster than NumPy
+            yield self._map(x.to(self.device, non_blocking=on_gpu).float(), rows)
 
-    def _read(self, rows: NDArray[np.int64]) -> Tensor:
+    def _read(self, rows: NDArray[np.int64]) -> tuple[Tensor, NDArray[np.int64]]:
         x = torch.from_numpy(self._values[rows])
-        return x.pin_memory() if self.device.type == "cuda" else x
+        return x.pin_memory() if self.device.type == "cuda" else x, rows
+
+    def _map(self, x: Tensor, rows: NDArray[np.int64]) -> Tensor:
+        return x if self._maps is None else self._maps(x, rows)
+
+
+class _DeviceMaps:
+    """`BandMaps` on a device."""
+
+    def __init__(self, maps: BandMaps, device: torch.device) -> None:
+        self._maps = maps
+        self._scale, self._shift = (to_device(each[:, None, :, None], device) for each in (maps.scale, maps.shift))
+
+    def select(self, rows: NDArray[np.int64]) -> "_DeviceMaps":
+        """Return the maps of rows, which are numbered from 0 on."""
+        return _DeviceMaps(replace(self._maps, of_row=self._maps.of_row[rows]), self._scale.device)
+
+    def __call__(self, x: Tensor, rows: NDArray[np.int64]) -> Tensor:
+        """Map the values (n, channels, n_mels, frames) of rows (n,)."""
+        numbers = to_device(self._maps.of_row[rows], x.device)
+        return x * self._scale.index_select(0, numbers) + self._shift.index_select(0, numbers)
 
 
 def build_loader(features: ClipFeatures, device: torch.device) -> WindowLoader:

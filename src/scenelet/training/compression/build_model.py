@@ -171,6 +171,7 @@ def _provenance(record: RunRecord, dataset: Dataset, masks: Masks, settings: Pru
         "tau_3_class": table.tau_3_class,
         **({"multi_label": table.multi_label} if table.multi_label != "refuse" else {}),
         **_background(table),
+        **({"standardize": "device"} if config.data.standardize == "device" else {}),
         "split": config.split.model_dump(),
         "split_hash": split_hash(dataset.split),
         **_own_split_hash(dataset),

@@ -8,20 +8,22 @@ from typing import Any, Literal
 
 from scipy.stats import binomtest
 
-from scenelet.config.run_folder import check_same_split, read_record
+from scenelet.config.run_folder import check_same_split, read_record, read_statistics
 from scenelet.data.clips import ClipTable
 from scenelet.data.splits import split_table
+from scenelet.model.device_files import SUFFIX
 from scenelet.model.sizes import file_parts
 from scenelet.nn import prune
 from scenelet.nn.ensemble import member_count
 from scenelet.training.compression.build_model import BuiltModel, build_model
+from scenelet.training.compression.device_models import device_model_files
 from scenelet.training.compression.sensitivity import layer_losses, write_sensitivity
 from scenelet.training.compression.settings import compress_settings, read_changes
-from scenelet.training.dataset import Dataset, load_dataset
+from scenelet.training.dataset import Dataset, load_dataset, without_device_maps
 from scenelet.training.network import load_network
 from scenelet.training.preflight import check_compress_arguments, load_recorded_table
 from scenelet.utils.console import print_message, print_warning, progress_only
-from scenelet.utils.files import make_folder, replace_file
+from scenelet.utils.files import make_folder, replace_files
 from scenelet.utils.text import pluralize
 
 MAX_LAYERS_PRINTED = 3
@@ -44,7 +46,8 @@ def compress(
 
     Args:
         run: folder of a finished run.
-        out: the model file.
+        out: the model file. For a run with `data.standardize` = "device" it may be a folder, which gets `general.scn`
+            and a file per device: the same weights with another standardization.
         settings: changes to the run's settings of `prune`, `mixing` and `loss`: `{"prune.epochs": 20}`. So one run can
             be fine-tuned in several ways.
         sparsity: fraction of the convolution weights to set to zero; None: as the recipe says. 0 with a
@@ -66,6 +69,7 @@ def compress(
         `scenelet.training.compression.known_sounds`), and by subset "dense" (results of the trained
         network) and "compressed" (results of the file, by ONNX Runtime). The last two are computed from the
         cached features, which are fp16: their probabilities differ from those of `predict` by less than 0.001.
+        For a folder also "files", the bytes of each by name.
 
     Raises:
         SceneletError: there is no such run, the recordings have changed, a setting is invalid or has no effect, or
@@ -82,14 +86,28 @@ def compress(
     if not isinstance(dataset, Dataset):
         table = dataset if isinstance(dataset, ClipTable) else load_recorded_table(record.data, dataset)
         with progress_only():  # `train` has printed the description of the data
-            dataset = load_dataset(table, record.config)
+            by_device = record.config.data.standardize == "device"
+            dataset = load_dataset(table, record.config, read_statistics(run) if by_device else None)
     check_same_split(run, split_table(dataset.split), dataset.record.path)
+    is_folder = out.suffix != SUFFIX
+    if not is_folder and (statistics := dataset.statistics) is not None:
+        dataset = without_device_maps(dataset)
+        if len(statistics.devices) > 1:
+            print_message(
+                f"{out}: standardizes every clip by all devices together, and is measured so; with a folder as --out,"
+                " each device gets a file with its own standardization"
+            )
     built = build_model(network, record, dataset, config)
     _print_warnings(built)
     if sensitivity:
         write_sensitivity(out, layer_losses(load_network(run, record), dataset))
-    replace_file(out, built.file)
-    return {"members": member_count(network.network)} | _summary(built)
+    files = {out: built.file}
+    if is_folder:
+        files = {out / f"{name}{SUFFIX}": file for name, file in device_model_files(built, dataset).items()}
+        make_folder(out)
+    replace_files(files)
+    summary = {"members": member_count(network.network)} | _summary(built)
+    return summary | ({"files": {path.name: len(file) for path, file in files.items()}} if is_folder else {})
 
 
 def _summary(built: BuiltModel) -> dict[str, Any]:

@@ -1,0 +1,124 @@
+"""Runs of `train --each-device`: a general one, and one per recording device that starts from it.
+
+Nothing here needs PyTorch.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from scenelet.config import RunConfig
+from scenelet.config.run_folder import check_folder_is_new, is_begun
+from scenelet.data.background import add_background
+from scenelet.data.clips import ClipTable
+from scenelet.data.device_bands import missing_labels
+from scenelet.data.splits import make_split
+from scenelet.errors import DataError, RunError, UsageError
+from scenelet.model.device_files import GENERAL, check_devices
+from scenelet.training.preflight import check_one_device
+from scenelet.utils.console import print_message
+from scenelet.utils.text import first_few
+
+OPTION = "--each-device"
+
+
+@dataclass(frozen=True)
+class DeviceRun:
+    """One run of several.
+
+    Attributes:
+        name: the recording device, or "general".
+        folder: the run folder.
+        config: the settings.
+        source: model or run whose weights it starts from; None: random ones.
+    """
+
+    name: str
+    folder: Path
+    config: RunConfig
+    source: str | os.PathLike[str] | None
+
+
+def plan_device_runs(
+    table: ClipTable, config: RunConfig, out: Path, source: str | None, has_general: bool, resume: bool
+) -> list[DeviceRun]:
+    """Return the runs to train, the general one first, and print which devices have none.
+
+    Every recording device of a training clip gets a run, if it has training clips of each class.
+
+    Args:
+        table: the labelled recordings.
+        config: settings of the general run. Those of the others have fewer epochs and a lower learning rate, see
+            `scenelet.config.TransferConfig`.
+        out: folder of the run folders.
+        source: weights that the first run starts from; None: random ones.
+        has_general: train a general run; False: `source` is the general model.
+        resume: continue with runs in `out`.
+
+    Raises:
+        UsageError: the settings choose one device, or ask for several GPUs.
+        DataError: no device has training clips of each class, the name of one cannot be a file's, or the clips of one
+            cannot be split.
+        RunError: `out` holds something else.
+    """
+    check_one_device(config, f"train {OPTION}")
+    if config.split.device is not None:
+        raise UsageError(f"{OPTION} trains on each device, and split.device is {config.split.device!r}; leave one out")
+    if is_begun(out):
+        raise RunError(f"{out}: holds a run, and {OPTION} needs a folder for several; choose another --out")
+    if not resume:
+        check_folder_is_new(out)
+    table = add_background(table, config.data)
+    devices = _devices(table, config)
+    runs = [DeviceRun(GENERAL, out / GENERAL, config, source)] if has_general else []
+    start = out / GENERAL if has_general else source
+    for device in devices:
+        own = device_config(config, device)
+        split = make_split(table, own.split)
+        if own.checkpoint == "validation" and not split.validation:
+            raise DataError(
+                f"{table.root}: no validation clip is of device {device!r}, and checkpoint = 'validation' needs some;"
+                " raise split.validation_fraction, or set checkpoint = 'last'"
+            )
+        runs.append(DeviceRun(device, out / device, own, start))
+    return runs
+
+
+def device_config(config: RunConfig, device: str) -> RunConfig:
+    """Return the settings of a device's run.
+
+    >>> own = device_config(RunConfig(), "s1")
+    >>> own.split.device, own.schedule.epochs, round(own.schedule.learning_rate, 6)
+    ('s1', 20, 0.0001)
+    """
+    transfer, schedule = config.transfer, config.schedule
+    rate = transfer.device_rate * schedule.learning_rate
+    changes = {
+        "epochs": max(1, round(transfer.device_epochs * schedule.epochs)),
+        "hold_epochs": round(transfer.device_epochs * schedule.hold_epochs),
+        "decay_epochs": max(1, round(transfer.device_epochs * schedule.decay_epochs)),
+        "learning_rate": rate,
+        "min_learning_rate": min(schedule.min_learning_rate, rate),
+    }
+    split = config.split.model_copy(update={"device": device})
+    return config.model_copy(update={"split": split, "schedule": schedule.model_copy(update=changes)})
+
+
+def _devices(table: ClipTable, config: RunConfig) -> list[str]:
+    """Return the devices of the training clips that have a clip of each class, and print which have not."""
+    train = make_split(table, config.split).train
+    added = {clip.label for clip in table.background_clips}  # every run gets these
+    missing = missing_labels(train, set(table.labels) - added)
+    check_devices(missing, str(table.root))
+    for device, labels in missing.items():
+        if labels:
+            print_message(
+                f"device {device}: no run of its own, since it has no training clip of {first_few(labels)}; the"
+                " general model answers for it"
+            )
+    if not (complete := [device for device, labels in missing.items() if not labels]):
+        raise DataError(
+            f"{table.root}: no recording device has training clips of each class; add a column device to the table, or"
+            f" leave {OPTION} out"
+        )
+    return complete

@@ -1,0 +1,67 @@
+"""Runs to compress, and where their model files go."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from scenelet.config import RunConfig
+from scenelet.config.run_folder import METRICS, RECORD, WEIGHTS, read_record
+from scenelet.errors import DataError, RunError, UsageError
+from scenelet.training.compression.targets import compression_targets
+
+
+@pytest.fixture
+def runs(finished_run: tuple[Path, RunConfig], tmp_path: Path) -> Path:
+    """Return a folder with two copies of a run: general and s1."""
+    for name in ("general", "s1"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        for file in (RECORD, WEIGHTS, METRICS):
+            shutil.copy(finished_run[0] / file, tmp_path / "runs" / name / file)
+    return tmp_path / "runs"
+
+
+def test_single_run_needs_the_name_of_a_file(finished_run: tuple[Path, RunConfig], tmp_path: Path) -> None:
+    run, file = finished_run[0], tmp_path / "m.scn"
+    assert compression_targets(run, file) == {run: file}
+    with pytest.raises(UsageError, match=r"a model file's name ends in \.scn"):
+        compression_targets(run, tmp_path / "models")
+    with pytest.raises(RunError, match="not a run folder"):
+        compression_targets(tmp_path, file)
+
+
+def test_several_runs_need_a_folder(runs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "models"
+    (runs / "notes").mkdir()
+    assert compression_targets(runs, out) == {runs / name: out / f"{name}.scn" for name in ("general", "s1")}
+    with pytest.raises(UsageError, match=r"holds 2 runs; give a folder for their model files as --out"):
+        compression_targets(runs, tmp_path / "m.scn")
+
+
+def test_runs_without_a_general_one_need_its_file(runs: Path, tmp_path: Path) -> None:
+    shutil.rmtree(runs / "general")
+    with pytest.raises(RunError, match=r"holds no run named general; .* to .*models/general\.scn first"):
+        compression_targets(runs, tmp_path / "models")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "general.scn").touch()
+    assert list(compression_targets(runs, tmp_path / "models")) == [runs / "s1"]
+
+
+def test_unsuitable_runs_raise(runs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "models"
+    (runs / "s1").rename(runs / "a b")
+    with pytest.raises(DataError, match="device 'a b' names no file"):
+        compression_targets(runs, out)
+    (runs / "a b").rename(runs / "s1")
+    record = read_record(runs / "s1").model_copy(update={"labels": ("low", "high")})
+    (runs / "s1" / RECORD).write_text(record.model_dump_json())
+    with pytest.raises(RunError, match="s1: its labels are not those of"):
+        compression_targets(runs, out)
+    (runs / "s1" / METRICS).unlink()
+    with pytest.raises(RunError, match="s1: this run has not finished"):
+        compression_targets(runs, out)
+    out.mkdir()
+    (out / "b.scn").touch()
+    shutil.copy(runs / "general" / METRICS, runs / "s1" / METRICS)
+    with pytest.raises(UsageError, match=r"b\.scn: is not a model of these devices"):
+        compression_targets(runs, out)
