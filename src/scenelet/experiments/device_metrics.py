@@ -39,8 +39,8 @@ def device_metrics(answers: Answers, rng: np.random.Generator) -> dict[str, Any]
             metrics[name] = _metrics(answers, own, rng)
     if is_seen.any() and is_unseen.any():
         known = is_seen | is_unseen
-        columns = answers.hits, is_seen, answers.targets, answers.groups
-        metrics["device_gap"] = asdict(class_mean_gap(*(column[known] for column in columns), rng))
+        hits, targets, groups = answers.hits[known], answers.targets[known], answers.groups[known]
+        metrics["device_gap"] = asdict(class_mean_gap(hits, is_seen[known], targets, groups, rng))
     return metrics
 
 
