@@ -166,6 +166,15 @@ def test_report_table_of_a_single_device_has_no_device_table() -> None:
         assert ("device " in printed(subset_metrics(clips, LABELS) | report)) == (rows > 0)
 
 
+def test_rows_by_of_a_single_city_show_the_unused_clips_of_others() -> None:
+    report = metrics_by("city", predictions_of_city("oslo", 0.9), ["oslo"], LABELS, predictions_of_city("milan", 0.6))
+    assert [name for name, _ in rows_by("city", report)] == [
+        "oslo",
+        "all seen cities",
+        "all unseen cities, with unused clips",
+    ]
+
+
 @pytest.mark.parametrize("attribute", ["city", "device"])
 def test_metrics_by_without_the_attribute_are_empty(attribute: Attribute) -> None:
     assert metrics_by(attribute, predictions_of_city(None, 0.9), [], LABELS) == {}
@@ -191,7 +200,17 @@ def test_development_results_are_those_of_the_report() -> None:
         "b": 1.0,
         "s4": pytest.approx(2 / 3),
     }
+    assert results["device_wise"]["a"]["log_loss"] == pytest.approx(-np.log(0.8))
     assert development_results(subset_metrics(clips, LABELS))["device_wise"] == {}
+
+
+def test_development_results_of_uneven_classes_are_macro_accuracies() -> None:
+    """With a sixth of the wrong clips of device s4, its macro accuracy remains two thirds."""
+    clips = [clip for clip in predictions_of_devices() if clip.is_correct or int(clip.group.split()[1]) < 2]
+    report = subset_metrics(clips, LABELS) | metrics_by("device", clips, ["a", "b"], LABELS)
+    assert report["per_device"]["s4"]["accuracy"] == pytest.approx(24 / 26)
+    assert development_results(report)["device_wise"]["s4"]["accuracy"] == pytest.approx(2 / 3)
+    assert development_results(report)["overall"]["accuracy"] == pytest.approx((2 + 24 / 26) / 3)
 
 
 def test_group_rows_order_by_accuracy_then_size_then_name() -> None:

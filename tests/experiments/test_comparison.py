@@ -176,6 +176,9 @@ def test_mean_row_is_the_mean_of_the_rows() -> None:
     assert mean["per_device"]["s4"]["macro_accuracy"]["value"] == pytest.approx(0.5)
     assert mean["unseen_devices"]["macro_accuracy"]["value"] == pytest.approx(0.5)
     assert mean["paper"]["accuracy"] == pytest.approx(49.7)
+    partly = SPLITS.model_copy(update={"rows": (SPLITS.rows[0], System(name="100 %"))})
+    systems = [SystemResult(row, CONFIG, [few], 1) for row in partly.rows]
+    assert compare(partly, systems, "data", "it", "comparison", False)["mean_row"]["paper"] is None
 
 
 @pytest.mark.parametrize("opposite", [False, True])

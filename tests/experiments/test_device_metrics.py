@@ -70,5 +70,8 @@ def test_device_table_has_a_row_per_system_and_a_column_per_device() -> None:
     header, _, old, new = (line.strip("| ").split(" | ") for line in lines[2:6])
     assert header == ["system", "a", "b", "s4 (unseen)", "all seen", "all unseen", "seen minus unseen, points"]
     assert (old[0], new[0]) == ("old", "new")
+    assert header[3] == "s4 (unseen)"
+    rows[0]["per_device"]["s4"]["seen_in_training"] = True  # as with more training data
+    assert device_table(rows)[2].startswith("| system | a | b | s4 | all seen |")
     values = [float(cell.split(" ")[0]) for cell in old[1:]]
     assert values == [100.0, 80.0, 50.0, 90.0, 50.0, 40.0]

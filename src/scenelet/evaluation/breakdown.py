@@ -130,18 +130,18 @@ def _gap(
 def rows_by(attribute: Attribute, report: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     """List the rows of a report's table of cities or devices: a name and its metrics.
 
-    There are none for a single city or device, unless it is unseen, because they would repeat the overall metrics.
+    There are none for a single city or device without any unseen one, because they would repeat the overall metrics.
     """
     entries, plural = report.get(f"per_{attribute}", {}), PLURALS[attribute]
-    if len(entries) == 1 and all(own["seen_in_training"] is not False for own in entries.values()):
-        return []
     rows = [(f"{name} (unseen)" if own["seen_in_training"] is False else name, own) for name, own in entries.items()]
     subsets = {
         f"seen_{plural}": f"all seen {plural}",
         f"unseen_{plural}": f"all unseen {plural}",
         f"unseen_{plural}_with_unused": f"all unseen {plural}, with unused clips",
     }
-    return rows + [(name, report[key]) for key, name in subsets.items() if key in report]
+    rows += [(name, report[key]) for key, name in subsets.items() if key in report]
+    has_unseen = any(key in report for key in (f"unseen_{plural}", f"unseen_{plural}_with_unused"))
+    return rows if len(entries) > 1 or has_unseen else []
 
 
 def gap_text(attribute: Attribute, report: Mapping[str, Any]) -> str:

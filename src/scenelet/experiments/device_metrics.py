@@ -58,10 +58,11 @@ def device_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     measured = [row for row in rows if "per_device" in row]
     if not measured:
         return []
-    unseen = {
-        device for row in measured for device, own in row["per_device"].items() if own["seen_in_training"] is False
-    }
     devices = sorted({device for row in measured for device in row["per_device"]})
+    seen_by = {
+        device: [row["per_device"].get(device, {}).get("seen_in_training") for row in measured] for device in devices
+    }
+    unseen = [device for device in devices if all(is_seen is False for is_seen in seen_by[device])]
     subsets = [name for name in SUBSETS if any(name in row for row in measured)]
     has_gap = any("device_gap" in row for row in measured)
     columns = ["system", *(f"{device} (unseen)" if device in unseen else device for device in devices)]
