@@ -63,7 +63,7 @@ def malicious(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
             )
             soundfile.write(file, samples, 8000, format={".ogg": "OGG", ".flac": "FLAC"}.get(path.suffix, "WAV"))
         prediction = classifier.predict(path)
-        clip = Clip(path, name, LABELS[i % 3], f"group {name}", city=f"city {name}")
+        clip = Clip(path, name, LABELS[i % 3], f"group {name}", city=f"city {name}", device=f"device {name}")
         clips.append(clip)
         probabilities = tuple(prediction.probabilities.values())
         predictions.append(ClipPrediction.from_clip(clip, LABELS, probabilities, prediction.windows.tolist()))

@@ -9,7 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from scenelet.evaluation.bootstrap import binomial_half_width, class_mean, clip_mean, interval_text, paired_test
+from scenelet.evaluation.bootstrap import (
+    binomial_half_width,
+    class_mean,
+    class_mean_gap,
+    clip_mean,
+    interval_text,
+    paired_test,
+)
 
 
 def test_clip_mean_of_single_clips_agrees_with_scipy(rng: np.random.Generator) -> None:
@@ -54,6 +61,38 @@ def test_clip_mean_of_few_groups_has_no_interval() -> None:
 def test_class_mean_weighs_classes_equally() -> None:
     hits, targets = [1, 1, 1, 1, 0, 1], [0, 0, 0, 0, 1, 1]
     assert class_mean(hits, targets, list("abcdef"), np.random.default_rng(0)).value == 0.75
+
+
+def test_class_mean_gap_is_the_difference_of_two_class_means(rng: np.random.Generator) -> None:
+    """The sides have other numbers of clips and of classes."""
+    hits, groups = rng.random(60), [f"{i % 20}" for i in range(60)]
+    is_first = np.arange(60) < 42
+    targets = np.where(is_first, rng.integers(0, 3, 60), rng.integers(0, 2, 60))
+    gap = class_mean_gap(hits, is_first, targets, groups, np.random.default_rng(0))
+    sides = [
+        class_mean(hits[own], targets[own], np.array(groups, object)[own], rng).value for own in (is_first, ~is_first)
+    ]
+    assert gap.value == pytest.approx(sides[0] - sides[1])
+    assert gap.low < gap.value < gap.high
+
+
+def test_class_mean_gap_interval_agrees_with_scipy(rng: np.random.Generator) -> None:
+    """Each group has one clip on each side, so the gap is the mean of the groups' differences."""
+    first, second = rng.random(200), rng.random(200)
+    groups = [f"{i}" for i in range(200)] * 2
+    is_first, targets = np.arange(400) < 200, np.zeros(400, np.int64)
+    ours = class_mean_gap(np.concatenate([first, second]), is_first, targets, groups, np.random.default_rng(1))
+    differences = (first - second,)
+    theirs = stats.bootstrap(
+        differences, np.mean, method="percentile", n_resamples=20_000, rng=np.random.default_rng(2)
+    )
+    assert ours.low == pytest.approx(theirs.confidence_interval.low, abs=0.004)
+    assert ours.high == pytest.approx(theirs.confidence_interval.high, abs=0.004)
+
+
+def test_class_mean_gap_of_one_side_is_refused() -> None:
+    with pytest.raises(ValueError, match="give clips of both"):
+        class_mean_gap([1, 0], [True, True], [0, 1], list("ab"), np.random.default_rng(0))
 
 
 @pytest.mark.slow

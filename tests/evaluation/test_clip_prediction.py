@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from scenelet.data.clips import Clip
 from scenelet.evaluation.clip_prediction import ClipPrediction
 
-CLIP = Clip(Path("data/a.wav"), "a.wav", "sea", "coast", fold="2", city="oslo")
+CLIP = Clip(Path("data/a.wav"), "a.wav", "sea", "coast", fold="2", city="oslo", device="s1")
 LABELS = ("rain", "sea", "wind")
 
 
@@ -31,4 +31,4 @@ def test_json_round_trip_leaves_out_path_and_windows() -> None:
     text = Stored(clips=(prediction,)).model_dump_json()
     (loaded,) = Stored.model_validate_json(text).clips
     assert (loaded.path, loaded.windows) == (None, ())
-    assert loaded == ClipPrediction("a.wav", "sea", "sea", (0.2, 0.5, 0.3), "coast", "oslo", "2")
+    assert loaded == ClipPrediction("a.wav", "sea", "sea", (0.2, 0.5, 0.3), "coast", "oslo", "2", "s1")

@@ -102,7 +102,7 @@ def test_evaluate_names_a_recording_that_cannot_be_read(model: str, tmp_path: Pa
         {"split": {"fold": {"a": 1}}},
         {"split": {"test_fraction": "much"}},
         {"split": 3, "train_cities": 7, "split_hash": [1], "tau_3_class": "yes", "multi_label": 5, "recipe": None},
-        {"train_cities": [{"a": 1}, "lyon"]},
+        {"train_cities": [{"a": 1}, "lyon"], "train_devices": {"a": 1}},
     ],
 )
 def test_evaluate_survives_a_foreign_files_provenance(tmp_path: Path, tone_set: Path, provenance: dict) -> None:

@@ -16,7 +16,7 @@ def test_predictions_json_holds_every_window(malicious: object) -> None:
     assert data["labels"] == malicious.report["labels"]
     for row, prediction in zip(data["clips"], malicious.predictions, strict=True):
         assert row["filename"] == prediction.name
-        assert row["predicted"] == prediction.predicted
+        assert (row["device"], row["predicted"]) == (prediction.device, prediction.predicted)
         assert row["probabilities"] == list(prediction.probabilities)
         assert row["windows"] == [list(window) for window in prediction.windows]
 
@@ -27,6 +27,7 @@ def test_predictions_csv_holds_every_clip(malicious: object) -> None:
     assert len(rows) == len(malicious.predictions)
     for row, prediction in zip(rows, malicious.predictions, strict=True):
         assert (row["label"], row["predicted"]) == (prediction.label, prediction.predicted)
+        assert row["device"] == prediction.device
         probabilities = [float(row[label]) for label in malicious.report["labels"]]
         assert probabilities == pytest.approx(prediction.probabilities, abs=1e-6)
 

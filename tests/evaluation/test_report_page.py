@@ -3,6 +3,7 @@
 import os
 import re
 import urllib.parse
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -108,16 +109,19 @@ def test_report_page_shows_the_numbers_of_the_report(tmp_path: Path) -> None:
         assert f"{100 * own['accuracy']:.1f} % {low_high}" in text
     for count in model["bytes"].values():
         assert f"{count:,}" in text
-    for city, own in report["per_city"].items():
-        assert city in text
+    for name, own in {**report["per_city"], **report["per_device"]}.items():
+        assert name in text
         assert f"{100 * own['macro_accuracy']:.1f} %" in text
+    assert "s4 (unseen)" in text
+    gap = report["device_gap"]["macro_accuracy"]
+    assert f"Seen minus unseen devices: macro accuracy {100 * gap['value']:+.1f}" in text
     assert f"{report['worst_groups'][0]['right']} of {report['worst_groups'][0]['clips']}" in text
     assert "listening.html" not in html
 
 
 def test_report_page_holds_its_figures(malicious: object) -> None:
     page = (malicious.folder / "report.html").read_text()
-    for name in ("confusion", "classes", "reliability", "detection", "curves"):
+    for name in ("confusion", "classes", "cities", "devices", "reliability", "detection", "curves"):
         text = (malicious.folder / f"{name}.svg").read_text()
         assert text in page
         assert ElementTree.fromstring(text).tag == "{http://www.w3.org/2000/svg}svg"
@@ -125,8 +129,10 @@ def test_report_page_holds_its_figures(malicious: object) -> None:
         assert not re.search(r"(href|url\(|@import)", text)
 
 
-def test_figure_files_have_no_curves_without_a_history() -> None:
-    report = make_report(make_predictions(LABELS), LABELS)
+def test_figure_files_leave_out_what_is_not_known() -> None:
+    """No curves without a history, and no figure of cities or devices with a single one."""
+    predictions = [replace(clip, city=None, device="a") for clip in make_predictions(LABELS)]
+    report = make_report(predictions, LABELS)
     assert set(figure_files(report, [])) == {
         f"{name}.svg" for name in ("confusion", "classes", "reliability", "detection")
     }

@@ -35,7 +35,7 @@ def test_pages_open_without_errors_and_fit_a_phone(browser: Any, malicious: Any,
 
 def test_figure_files_follow_the_color_scheme(browser: Any, malicious: Any) -> None:
     for colors, paper in (("light", "rgb(255, 255, 255)"), ("dark", "rgb(28, 34, 38)")):
-        for name in ("confusion", "classes", "reliability", "detection", "curves"):
+        for name in ("confusion", "classes", "cities", "devices", "reliability", "detection", "curves"):
             with opened(browser, (malicious.folder / f"{name}.svg").as_uri(), color_scheme=colors) as page:
                 assert page.evaluate("getComputedStyle(document.querySelector('.ground')).fill") == paper
 
@@ -45,7 +45,7 @@ def test_figures_cut_off_no_text(browser: Any, malicious: Any) -> None:
       const own = text.getBoundingClientRect(), all = document.documentElement.getBoundingClientRect();
       return own.left < all.left || own.right > all.right || own.top < all.top || own.bottom > all.bottom;
     }).map((text) => text.textContent)"""
-    for name in ("confusion", "classes", "reliability", "detection", "curves"):
+    for name in ("confusion", "classes", "cities", "devices", "reliability", "detection", "curves"):
         with opened(browser, (malicious.folder / f"{name}.svg").as_uri()) as page:
             assert page.evaluate(outside) == [], name
 

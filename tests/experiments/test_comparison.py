@@ -1,14 +1,16 @@
 """Comparisons: pooled over folds, averaged over seeds, and tested on shared clips."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, log_loss
 
-from helpers.example_trials import LABELS, random_result
+from helpers.example_trials import LABELS, device_result, make_result, random_result
 from scenelet.config import RunConfig
 from scenelet.experiments import comparison
 from scenelet.experiments.comparison import SystemResult, compare
-from scenelet.experiments.systems import System, SystemTable
+from scenelet.experiments.systems import PaperFigures, System, SystemTable
 
 CONFIG = RunConfig(seed=3, precision="fp32")
 TABLE = SystemTable(title="Two systems", reference="old", rows=(System(name="old"), System(name="new")))
@@ -147,3 +149,76 @@ def test_compare_computes_only_the_rows_whose_trials_changed(monkeypatch: pytest
         compared = compare(TABLE, systems, "data", "it", "comparison", False, known)
     assert computed == ["old", "new", "new"]
     assert compared["rows"] == rows_of([old, new])
+
+
+SPLITS = SystemTable(
+    title="Two splits",
+    reference="5 %",
+    mean_row="mean",
+    rows=tuple(
+        System(name=name, paper=PaperFigures(accuracy=accuracy, parameters="61K"))
+        for name, accuracy in (("5 %", 42.4), ("100 %", 57.0))
+    ),
+)
+
+
+def mean_row_of(*trials: list) -> dict:
+    systems = [SystemResult(row, CONFIG, own, 1) for row, own in zip(SPLITS.rows, trials, strict=True)]
+    return compare(SPLITS, systems, "data", "it", "comparison", False)["mean_row"]
+
+
+def test_mean_row_is_the_mean_of_the_rows() -> None:
+    few, all_clips = device_result({"a": 0.6, "s4": 0.2}, ("a",)), device_result({"a": 1.0, "s4": 0.8}, ("a",))
+    mean = mean_row_of([few], [all_clips])
+    assert mean["name"] == "mean"
+    assert mean["macro_accuracy"]["value"] == pytest.approx((0.4 + 0.9) / 2)
+    assert mean["log_loss"]["value"] == pytest.approx((few.metrics["log_loss"] + all_clips.metrics["log_loss"]) / 2)
+    assert mean["per_device"]["s4"]["macro_accuracy"]["value"] == pytest.approx(0.5)
+    assert mean["unseen_devices"]["macro_accuracy"]["value"] == pytest.approx(0.5)
+    assert mean["paper"]["accuracy"] == pytest.approx(49.7)
+    partly = SPLITS.model_copy(update={"rows": (SPLITS.rows[0], System(name="100 %"))})
+    systems = [SystemResult(row, CONFIG, [few], 1) for row in partly.rows]
+    assert compare(partly, systems, "data", "it", "comparison", False)["mean_row"]["paper"] is None
+
+
+@pytest.mark.parametrize("opposite", [False, True])
+def test_mean_row_draws_the_same_groups_for_all_rows(opposite: bool) -> None:
+    """Rows that fail at the same places keep their interval. Rows that fail at opposite places have a constant mean."""
+    first = device_result({"a": 0.5})
+    places = {f"place {k}": f"place {19 - k}" for k in range(20)}
+    clips = [replace(clip, group=places[clip.group], name=renamed(clip.name)) for clip in first.clips]
+    mean = mean_row_of([first], [make_result("", clips) if opposite else first])["macro_accuracy"]
+    own = rows_of_splits(first)
+    assert mean["value"] == pytest.approx(0.5)
+    if opposite:
+        assert (mean["low"], mean["high"]) == pytest.approx((0.5, 0.5))
+    else:
+        assert mean == own
+
+
+def renamed(name: str) -> str:
+    """Name of the clip at the opposite place."""
+    label, place, device = name.split("-")
+    return f"{label}-{19 - int(place)}-{device}"
+
+
+def rows_of_splits(trial: object) -> dict:
+    systems = [SystemResult(row, CONFIG, [trial], 1) for row in SPLITS.rows]
+    return compare(SPLITS, systems, "data", "it", "comparison", False)["rows"][0]["macro_accuracy"]
+
+
+def test_mean_row_needs_the_same_clips_and_classes_of_all_rows() -> None:
+    trial = device_result({"a": 0.5})
+    other = trial.model_copy(update={"labels": ("indoor", "transportation", "outdoor")})
+    for second in ([], [random_result("1", 0, 0.9)], [other]):
+        assert mean_row_of([trial], second).keys() == {"name", "paper", "by_trial"}
+        assert mean_row_of(second, [trial]).keys() == {"name", "paper", "by_trial"}
+    assert compare(TABLE, results(), "data", "it", "comparison", False)["mean_row"] is None
+
+
+def test_rows_have_devices_only_if_there_are_several() -> None:
+    systems = [SystemResult(row, CONFIG, [device_result({"a": 0.5, "s4": 0.25}, ("a",))], 1) for row in TABLE.rows]
+    row = rows_of(systems)[1]
+    assert row["per_device"]["s4"]["macro_accuracy"]["value"] == pytest.approx(0.25)
+    assert row["device_gap"]["value"] == pytest.approx(0.25)
+    assert "per_device" not in rows_of(results())[1]

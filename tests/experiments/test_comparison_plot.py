@@ -29,3 +29,13 @@ def test_write_plot_is_deterministic(tmp_path: Path, paper: PaperFigures | None)
     data = (tmp_path / "a" / "it.png").read_bytes()
     assert data.startswith(b"\x89PNG")
     assert data == (tmp_path / "b" / "it.png").read_bytes()
+
+
+def test_write_plot_shows_the_mean_row(tmp_path: Path) -> None:
+    plain = compared(None)
+    mean = {"name": "mean", "paper": None, "by_trial": [], "macro_accuracy": plain["rows"][0]["macro_accuracy"]}
+    pictures = []
+    for values in (plain, plain | {"mean_row": mean}):
+        write_plot(tmp_path, values)
+        pictures.append((tmp_path / "it.png").read_bytes())
+    assert pictures[0] != pictures[1]

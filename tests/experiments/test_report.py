@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from helpers.example_trials import make_result, random_result
+from helpers.example_trials import device_result, make_result, random_result
 from scenelet.config import RunConfig
 from scenelet.errors import UsageError
 from scenelet.experiments.comparison import SystemResult, compare, summarize_settings
@@ -110,6 +110,23 @@ def test_markdown_lists_the_accuracy_of_each_seed() -> None:
     column = header.split(" | ").index("by seed, %")
     accuracies = [trial.metrics["macro_accuracy"] for trial in both[0].trials]
     assert first.split(" | ")[column] == " ".join(f"{100 * each:.2f}" for each in accuracies)
+
+
+def test_markdown_shows_devices_and_the_mean_row() -> None:
+    table = TABLE.model_copy(update={"mean_row": "mean of the splits"})
+    trials = [device_result({"a": accuracy, "s4": 0.2}, ("a",)) for accuracy in (0.5, 1.0)]
+    systems = [SystemResult(row, CONFIG, [trial], 1) for row, trial in zip(TABLE.rows, trials, strict=True)]
+    text = markdown(compare(table, systems, "some data", "it", "comparison", False))
+    means = [line for line in text.splitlines() if line.startswith("| mean of the splits |")]
+    assert means[0].startswith("| mean of the splits | 47.50 [")
+    assert means[1].startswith("| mean of the splits | 75.00 [")  # device a
+    assert "'mean of the splits': each clip is averaged over the rows" in text
+    assert "| system | a | s4 (unseen) | all seen | all unseen | seen minus unseen, points |" in text
+    unfinished = [systems[0], SystemResult(TABLE.rows[1], CONFIG, [], 1)]
+    text = markdown(compare(table, unfinished, "some data", "it", "comparison", False))
+    assert "| mean of the splits |  |" in text
+    assert "recording device" not in markdown(compared())
+    assert "mean of the splits" not in markdown(compared())
 
 
 def in_folds(held_out: str, skill: dict[str, float]) -> TrialResult:

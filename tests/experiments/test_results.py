@@ -5,7 +5,7 @@ import csv
 import pytest
 from sklearn.metrics import log_loss
 
-from helpers.example_trials import LABELS, random_result
+from helpers.example_trials import LABELS, device_result, random_result
 from scenelet.experiments.results import TrialResult, trials_csv
 
 
@@ -30,6 +30,23 @@ def test_trials_csv_has_one_line_per_trial() -> None:
     assert float(line["log_loss"]) == pytest.approx(log_loss(truth, probabilities), abs=1e-5)
     assert (line["parameters_kept"], line["bytes"], line["minutes"]) == ("40", "5000", "0.5")
     assert (line["file_difference"], line["other_labels"]) == ("", "")
+
+
+def test_trial_result_of_an_older_version_has_no_devices() -> None:
+    stored = random_result("1", 0, 0.5).model_dump(mode="json", exclude={"train_devices": True})
+    for clip in stored["clips"]:
+        del clip["device"]
+    loaded = TrialResult.model_validate(stored)
+    assert loaded.train_devices == ()
+    assert {clip.device for clip in loaded.clips} == {None}
+
+
+def test_trials_csv_shows_several_devices() -> None:
+    trials = [("new", device_result({"a": 1.0, "s4": 0.5})), ("old", device_result({"a": 0.5}))]
+    new, old = csv.DictReader(trials_csv(trials).splitlines())
+    assert (new["macro_accuracy_a"], new["macro_accuracy_s4"]) == ("1.000000", "0.500000")
+    assert (old["macro_accuracy_a"], old["macro_accuracy_s4"]) == ("0.500000", "")
+    assert "macro_accuracy_a" not in trials_csv(trials[1:])
 
 
 def test_trials_csv_shows_the_file_of_a_fine_tuned_trial() -> None:

@@ -248,6 +248,7 @@ def test_load_systems_reads_the_users_table(tmp_path: Path) -> None:
         ("fine_tune = true\nsettings.network = { width = 96 }", "settings.prune = { epochs = 1 }", "is not fine-tuned"),
         ('title = "Mine"', "title = Mine", "not valid TOML"),
         ('title = "Mine"', "", "title: Field required"),
+        ('title = "Mine"', 'title = "Mine"\nmean_row = "wider"', "mean_row 'wider' is the name of a row"),
     ],
 )
 def test_load_systems_names_the_fault_of_a_table(old: str, new: str, words: str, tmp_path: Path) -> None:

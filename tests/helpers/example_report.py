@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from scenelet.data.clips import Clip
-from scenelet.evaluation.breakdown import city_metrics, group_rows, subset_metrics, worst_groups
+from scenelet.evaluation.breakdown import group_rows, metrics_by, subset_metrics, worst_groups
 from scenelet.evaluation.clip_prediction import ClipPrediction
 from scenelet.evaluation.detection import detection_curve
 from scenelet.evaluation.metrics import reliability
@@ -21,16 +21,17 @@ def make_prediction(
     group: str,
     city: str | None = None,
     fold: str | None = None,
+    device: str | None = None,
 ) -> ClipPrediction:
     """A prediction for a clip of this name."""
-    clip = Clip(Path(name), name, label, group, fold=fold, city=city)
+    clip = Clip(Path(name), name, label, group, fold=fold, city=city, device=device)
     return ClipPrediction.from_clip(clip, labels, probabilities)
 
 
 def make_predictions(
     labels: tuple[str, ...], count: int = 60, seed: int = 0, locations: tuple[str, ...] = ("a", "b", "c")
 ) -> list[ClipPrediction]:
-    """Clips in groups of three from two cities, of which three in four are predicted correctly."""
+    """Clips in groups of three from two cities and three devices, of which three in four are predicted correctly."""
     rng = np.random.default_rng(seed)
     predictions = []
     for i in range(count):
@@ -39,7 +40,8 @@ def make_predictions(
         probabilities = rng.dirichlet(np.full(len(labels), 0.5) + 6 * (np.arange(len(labels)) == answer)).tolist()
         name = f"{i:03}.wav"
         group = f"{locations[i % len(locations)]}{i // (3 * len(labels))}"
-        clip = Clip(Path(name), name, labels[truth], group, city=("oslo", "rome")[i % 2])
+        device = ("a", "s1", "s4")[i // 3 % 3]
+        clip = Clip(Path(name), name, labels[truth], group, city=("oslo", "rome")[i % 2], device=device)
         predictions.append(ClipPrediction.from_clip(clip, labels, probabilities, [probabilities]))
     return predictions
 
@@ -50,7 +52,8 @@ def make_report(predictions: list[ClipPrediction], labels: tuple[str, ...]) -> d
     rows = group_rows(predictions)
     return {
         **subset_metrics(predictions, labels),
-        **city_metrics(predictions, [], ["oslo"], labels),
+        **metrics_by("city", predictions, ["oslo"], labels),
+        **metrics_by("device", predictions, ["a", "s1"], labels),
         "calibration": {
             "temperature": 1.25,
             "subset": "test",

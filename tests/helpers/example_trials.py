@@ -30,6 +30,25 @@ def make_result(
     )
 
 
+def device_result(
+    accuracies: dict[str, float], train_devices: tuple[str, ...] = (), seed: int = 0, locations: int = 20
+) -> TrialResult:
+    """A result with one clip of each class, location and device.
+
+    A device is right at this fraction of the locations, of which the first ones are wrong.
+    """
+    clips = []
+    for location in range(locations):
+        for k, label in enumerate(LABELS):
+            for device, accuracy in accuracies.items():
+                is_wrong = location < round((1 - accuracy) * locations)
+                probabilities = [0.1, 0.1, 0.1]
+                probabilities[(k + is_wrong) % 3] = 0.8
+                name, group = f"{label}-{location}-{device}.wav", f"place {location}"
+                clips.append(make_prediction(name, label, LABELS, probabilities, group, device=device))
+    return make_result("", clips, seed=seed).model_copy(update={"train_devices": train_devices})
+
+
 def random_result(held_out: str, seed: int, skill: float, clips: int = 60) -> TrialResult:
     """A result that is correct with a probability of about `skill`, in groups of three clips."""
     rng = np.random.default_rng([int(held_out or 0), seed, int(100 * skill)])

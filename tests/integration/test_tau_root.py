@@ -52,9 +52,10 @@ def test_train_to_predict_tau_root_of_real_clips_works(tau: Path, tmp_path: Path
         "paris": True,
         "vienna": False,
     }
-    assert (report["seen"]["clips"], report["unseen"]["clips"]) == (3, 1)
+    assert (report["seen_cities"]["clips"], report["unseen_cities"]["clips"]) == (3, 1)
+    assert {device: part["seen_in_training"] for device, part in report["per_device"].items()} == {"a": True}
     with_unused = evaluate(str(tmp_path / "m.scn"), root, include_unused=True)
-    assert (with_unused["clips"], with_unused["unseen_with_unused"]["clips"]) == (4, 2)
+    assert (with_unused["clips"], with_unused["unseen_cities_with_unused"]["clips"]) == (4, 2)
     assert with_unused["macro_accuracy"] == report["macro_accuracy"]
     assert list(report["per_class"]) == ["indoor", "outdoor", "transportation"]
     classifier = scenelet.load(tmp_path / "m.scn")

@@ -67,7 +67,6 @@ def evaluate(
     """Evaluate a model on labelled recordings and write a report."""
     from rich.console import Console
 
-    from scenelet.evaluation.breakdown import city_rows
     from scenelet.evaluation.evaluate import evaluate as run_evaluate
     from scenelet.evaluation.report import report_table
 
@@ -90,7 +89,7 @@ def evaluate(
     if format is Format.json:
         print(json.dumps(report, indent=2))
     else:
-        Console().print(report_table(report, city_rows(report)))
+        Console().print(report_table(report))
     if store:
         print_message(f"written: the thresholds of the labels, into {model}")
     if out is not None:

@@ -81,6 +81,7 @@ def answer_table(table: ClipTable, predictions: Sequence[ClipPrediction], show_f
         "fold": [clip.fold or "" for clip, _ in fitting],
         "split": [clip.split or "" for clip, _ in fitting],
         "city": [clip.city or "" for clip, _ in fitting],
+        "device": [clip.device or "" for clip, _ in fitting],
         "source": ["synthetic" if table.synthetic else ""] * len(fitting),
     }
     needed = {name: texts for name, texts in columns.items() if name in ("start", "end") or any(texts)}

@@ -78,6 +78,33 @@ def class_mean(values: ArrayLike, targets: ArrayLike, groups: Groups, rng: np.ra
     return Interval(value, float(low), float(high))
 
 
+def class_mean_gap(
+    values: ArrayLike, is_first: ArrayLike, targets: ArrayLike, groups: Groups, rng: np.random.Generator
+) -> Interval:
+    """Compute the `class_mean` of some clips minus the `class_mean` of the others.
+
+    Each draw of groups serves both. So if a group has clips of both, what they have in common cancels out.
+
+    Args:
+        values, targets, groups, rng: as in `class_mean`.
+        is_first: (clips,) True for the clips whose mean comes first.
+
+    Raises:
+        ValueError: as `class_mean`, or all clips are on one side.
+
+    >>> hits, is_first = [1, 1, 1, 0], [True, True, False, False]
+    >>> class_mean_gap(hits, is_first, [0, 0, 0, 0], groups=list("abab"), rng=np.random.default_rng(0)).value
+    0.5
+    """
+    first, classes = np.asarray(is_first, bool), np.asarray(targets, np.int64)
+    if first.all() or not first.any():
+        raise ValueError("all clips are on one side; give clips of both")
+    # the mean over the classes of both sides is their difference if each value has its side's weight
+    own, others = len(np.unique(classes[first])), len(np.unique(classes[~first]))
+    weights = np.where(first, (own + others) / own, -(own + others) / others)
+    return class_mean(weights * np.asarray(values, np.float64), 2 * classes + first, groups, rng)
+
+
 def paired_test(
     values: ArrayLike, reference: ArrayLike, targets: ArrayLike, groups: Groups, rng: np.random.Generator
 ) -> tuple[Interval, float]:

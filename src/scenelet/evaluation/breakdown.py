@@ -1,22 +1,19 @@
-"""Metrics of subsets of an evaluation: by class, by city and by group."""
+"""Metrics of subsets of an evaluation: by class, city, device and group."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from scenelet.evaluation.bootstrap import LEVEL, Interval, class_mean, clip_mean
+from scenelet.evaluation.bootstrap import LEVEL, Interval, class_mean, class_mean_gap, clip_mean, interval_text
 from scenelet.evaluation.clip_prediction import ClipPrediction
 from scenelet.evaluation.metrics import classification_report, clip_losses
 
 SEED = 0  # of the bootstrap, so that the same clips give the same intervals
 MAX_WORST_GROUPS = 10
-CITY_SUBSETS = {
-    "seen": "all seen cities",
-    "unseen": "all unseen cities",
-    "unseen_with_unused": "all unseen cities, with unused clips",
-}
+Attribute = Literal["city", "device"]
+PLURALS: dict[Attribute, str] = {"city": "cities", "device": "devices"}
 
 
 def subset_metrics(predictions: Sequence[ClipPrediction], labels: Sequence[str]) -> dict[str, Any]:
@@ -66,44 +63,128 @@ def exact_if_constant(interval: Interval, groups: int) -> Interval:
     return replace(interval, low=bound) if interval.value == 1.0 else replace(interval, high=1 - bound)
 
 
-def city_metrics(
+def metrics_by(
+    attribute: Attribute,
     predictions: Sequence[ClipPrediction],
-    unused: Sequence[ClipPrediction],
-    training_cities: Sequence[str],
+    trained: Sequence[str],
     labels: Sequence[str],
+    unused: Sequence[ClipPrediction] = (),
 ) -> dict[str, Any]:
-    """Compute `subset_metrics` of each city, of all cities seen in training, and of all unseen cities.
+    """Compute `subset_metrics` of each city or device, of all that were seen in training, and of all unseen ones.
 
     Args:
+        attribute: "city" or "device".
         predictions: the evaluated clips.
-        unused: clips in no split, recorded in cities that were not seen in training.
-        training_cities: the cities seen in training; empty if unknown.
+        trained: the cities or devices seen in training; empty if unknown.
         labels: (classes,) the model's labels.
+        unused: clips in no split, of cities or devices that were not seen in training.
 
     Returns:
-        Nothing if no clip has a city. Otherwise "per_city" {city: metrics and "seen_in_training", which is None if
-        unknown}. If the training cities are known, also the nonempty ones of `CITY_SUBSETS`.
+        Nothing if no clip has the attribute. Otherwise "per_device" {device: metrics and "seen_in_training", which is
+        None if unknown}. If the devices seen in training are known, also the metrics of the nonempty ones of
+        "seen_devices", "unseen_devices" and "unseen_devices_with_unused". If both exist, "device_gap" is seen minus
+        unseen devices: "macro_accuracy" and "log_loss" {"value", "low", "high"}. The keys of cities have "city" and
+        "cities" instead.
     """
-    cities = sorted({prediction.city for prediction in predictions if prediction.city is not None})
-    if not cities:
+    plural = PLURALS[attribute]
+    by_name: dict[str, list[ClipPrediction]] = {}
+    for prediction in predictions:
+        name = getattr(prediction, attribute)
+        if name is not None:
+            by_name.setdefault(name, []).append(prediction)
+    if not by_name:
         return {}
-    report: dict[str, Any] = {"per_city": {}}
-    for city in cities:
-        own = subset_metrics([prediction for prediction in predictions if prediction.city == city], labels)
-        report["per_city"][city] = own | {"seen_in_training": city in training_cities if training_cities else None}
-    if not training_cities:
+    report: dict[str, Any] = {
+        f"per_{attribute}": {
+            name: subset_metrics(own, labels) | {"seen_in_training": name in trained if trained else None}
+            for name, own in sorted(by_name.items())
+        }
+    }
+    if not trained:
         return report
-    seen = [prediction for prediction in predictions if prediction.city in training_cities]
-    unseen = [prediction for prediction in predictions if prediction.city not in (None, *training_cities)]
-    subsets = {"seen": seen, "unseen": unseen, "unseen_with_unused": [*unseen, *unused] if unused else []}
-    return report | {name: subset_metrics(subset, labels) for name, subset in subsets.items() if subset}
+    seen = [prediction for name, own in by_name.items() if name in trained for prediction in own]
+    unseen = [prediction for name, own in by_name.items() if name not in trained for prediction in own]
+    subsets = {"seen": seen, "unseen": unseen}
+    report |= {f"{kind}_{plural}": subset_metrics(subset, labels) for kind, subset in subsets.items() if subset}
+    if unused:
+        report[f"unseen_{plural}_with_unused"] = subset_metrics([*unseen, *unused], labels)
+    return report | ({f"{attribute}_gap": _gap(seen, unseen, labels)} if seen and unseen else {})
 
 
-def city_rows(report: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """List the rows of a report's table of cities: a name and its metrics."""
-    cities = report.get("per_city", {}).items()
-    rows = [(f"{city} (unseen)" if own["seen_in_training"] is False else city, own) for city, own in cities]
-    return rows + [(name, report[key]) for key, name in CITY_SUBSETS.items() if key in report]
+def _gap(
+    seen: Sequence[ClipPrediction], unseen: Sequence[ClipPrediction], labels: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Compute macro accuracy and log loss of `seen` minus those of `unseen`, with intervals over the same groups."""
+    clips = [*seen, *unseen]
+    is_seen = np.arange(len(clips)) < len(seen)
+    targets = np.array([labels.index(clip.label) for clip in clips])
+    groups = np.array([clip.group for clip in clips], object)
+    losses = clip_losses(targets, np.array([clip.probabilities for clip in clips], np.float32))
+    hits, rng = [clip.is_correct for clip in clips], np.random.default_rng(SEED)
+    return {
+        "macro_accuracy": asdict(class_mean_gap(hits, is_seen, targets, groups, rng)),
+        "log_loss": asdict(class_mean_gap(losses, is_seen, np.zeros(len(clips), np.int64), groups, rng)),
+    }
+
+
+def rows_by(attribute: Attribute, report: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """List the rows of a report's table of cities or devices: a name and its metrics.
+
+    There are none for a single city or device without any unseen one, because they would repeat the overall metrics.
+    """
+    entries, plural = report.get(f"per_{attribute}", {}), PLURALS[attribute]
+    rows = [(f"{name} (unseen)" if own["seen_in_training"] is False else name, own) for name, own in entries.items()]
+    subsets = {
+        f"seen_{plural}": f"all seen {plural}",
+        f"unseen_{plural}": f"all unseen {plural}",
+        f"unseen_{plural}_with_unused": f"all unseen {plural}, with unused clips",
+    }
+    rows += [(name, report[key]) for key, name in subsets.items() if key in report]
+    has_unseen = any(key in report for key in (f"unseen_{plural}", f"unseen_{plural}_with_unused"))
+    return rows if len(entries) > 1 or has_unseen else []
+
+
+def gap_text(attribute: Attribute, report: Mapping[str, Any]) -> str:
+    """Put the difference between seen and unseen cities or devices into words; empty if it is not known.
+
+    >>> gap = {"macro_accuracy": {"value": 0.1, "low": 0.05, "high": 0.2}}
+    >>> gap |= {"log_loss": {"value": -0.5, "low": -0.75, "high": -0.25}}
+    >>> gap_text("device", {"device_gap": gap})  # doctest: +NORMALIZE_WHITESPACE
+    'Seen minus unseen devices: macro accuracy +10.0 [+5.0, +20.0] points,
+     log loss -0.500 [-0.750, -0.250].'
+    """
+    gap = report.get(f"{attribute}_gap")
+    if gap is None:
+        return ""
+    accuracy = interval_text(gap["macro_accuracy"], 1, 100, sign=True)
+    loss = interval_text(gap["log_loss"], 3, sign=True)
+    return f"Seen minus unseen {PLURALS[attribute]}: macro accuracy {accuracy} points, log loss {loss}."
+
+
+def development_results(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Collect the results that a DCASE submission gives for the development data, from a `report.json`.
+
+    Returns:
+        "overall" {"accuracy", "log_loss"}, "class_wise" {label: the same} and "device_wise" {device: the same}.
+        Overall and for a device, the accuracy is the macro accuracy, from 0 to 1. The values of a class without clips
+        are None. Without known devices, "device_wise" is empty.
+
+    >>> clip = ClipPrediction("a.wav", "rain", "rain", (0.75, 0.25), group="garden", device="s1")
+    >>> report = subset_metrics([clip], ["rain", "sea"]) | metrics_by("device", [clip], [], ["rain", "sea"])
+    >>> development_results(report)["device_wise"]["s1"]["accuracy"]
+    1.0
+    """
+    return {
+        "overall": {"accuracy": report["macro_accuracy"], "log_loss": report["log_loss"]},
+        "class_wise": {
+            label: {"accuracy": own["accuracy"], "log_loss": own["log_loss"]}
+            for label, own in report["per_class"].items()
+        },
+        "device_wise": {
+            device: {"accuracy": own["macro_accuracy"], "log_loss": own["log_loss"]}
+            for device, own in report.get("per_device", {}).items()
+        },
+    }
 
 
 def group_rows(predictions: Sequence[ClipPrediction]) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from pydantic import Field
 from scenelet.audio.segment import Segment, part
 from scenelet.data.clips import Clip
 
-FROM_CLIP = ("name", "label", "group", "city", "fold", "path", "start", "end")
+FROM_CLIP = ("name", "label", "group", "city", "fold", "device", "path", "start", "end")
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class ClipPrediction:
     group: str  # clips of one group were recorded together
     city: str | None = None
     fold: str | None = None  # of the data's own cross-validation
+    device: str | None = None  # that recorded the clip
     path: Annotated[Path | None, Field(exclude=True)] = None
     start: Annotated[float | None, Field(exclude=True)] = None  # times of a part of the recording, in seconds
     end: Annotated[float | None, Field(exclude=True)] = None

@@ -16,7 +16,7 @@ from scenelet.data.load import load_table
 from scenelet.data.tau import is_tau_root
 from scenelet.errors import DataError, UsageError, did_you_mean
 from scenelet.evaluation.alarm_report import alarm_report, check_storable, store_thresholds
-from scenelet.evaluation.breakdown import city_metrics, group_rows, subset_metrics, worst_groups
+from scenelet.evaluation.breakdown import group_rows, metrics_by, subset_metrics, worst_groups
 from scenelet.evaluation.clip_audio import AudioChoice
 from scenelet.evaluation.clip_prediction import ClipPrediction
 from scenelet.evaluation.detection import background_metrics, detection_curve
@@ -31,7 +31,7 @@ from scenelet.evaluation.listening_page import listening_page
 from scenelet.evaluation.metrics import log_loss, reliability
 from scenelet.evaluation.report import LISTENING, REPORT, write_report
 from scenelet.evaluation.report_page import figure_files, report_page
-from scenelet.evaluation.subset import Subset, select_subset, select_unused, trained_cities, trained_split
+from scenelet.evaluation.subset import Subset, select_subset, select_unused, trained_names, trained_split
 from scenelet.inference.calibration import apply_temperature, stored_calibration
 from scenelet.inference.classifier import Classifier, load
 from scenelet.inference.device_models import DeviceModels
@@ -73,7 +73,7 @@ def evaluate(
         fold: the fold to test on; None: as in the model's training.
         split: "test", "validation", "train" or "all"; None: see `scenelet.evaluation.subset.select_subset`.
         include_unused: also measure the clips that the data's own split leaves out and whose city was not seen in
-            training; see "unseen_with_unused" in `scenelet.evaluation.breakdown.CITY_SUBSETS`.
+            training; see "unseen_cities_with_unused" in `scenelet.evaluation.breakdown.metrics_by`.
         audio_dir: folder of the files that a CSV names.
         run: folder of the model's run, for the training curves; None: the folder of the model file, if it is that run.
         examples: maximum number of mistakes, and of least certain answers, on the listening page; 0 writes no page.
@@ -106,7 +106,7 @@ def evaluate(
     table = load_table(data, audio_dir, tau_3_class, min_classes=1, multi_label=multi_label)
     print_message(table.describe())
     subset = select_subset(table, split, fold, provenance)
-    training_cities = trained_cities(provenance)
+    training_cities = trained_names(provenance, "train_cities")
     unused = select_unused(table, subset.name, training_cities) if include_unused else []
     clips = (*subset.clips, *unused)
     _check_labels(data, clips, classifier.labels)
@@ -114,7 +114,8 @@ def evaluate(
     predictions = _predict(models or classifier, clips)
     measured, unmeasured = predictions[: len(subset.clips)], predictions[len(subset.clips) :]
     report = subset_metrics(measured, classifier.labels)
-    report |= city_metrics(measured, unmeasured, training_cities, classifier.labels)
+    report |= metrics_by("city", measured, training_cities, classifier.labels, unmeasured)
+    report |= metrics_by("device", measured, trained_names(provenance, "train_devices"), classifier.labels)
     report |= _group_metrics(measured, classifiers[: len(measured)])
     if recordings:
         report["false_alarms"] = _false_alarms(classifier, recordings, target_per_hour or TARGET_PER_HOUR, measured)

@@ -48,27 +48,28 @@ def confusion_svg(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> 
     )
 
 
-def classes_svg(per_class: Mapping[str, Mapping[str, Any]]) -> str:
-    """Draw one row per class: its accuracy as a dot, the 95 % interval as a bar.
+def accuracies_svg(title: str, accuracies: Mapping[str, Mapping[str, float | None] | None]) -> str:
+    """Draw one row per class, city or device: its accuracy as a dot, the 95 % interval as a bar.
 
     Args:
-        per_class: label -> "clips", and "interval" of the accuracy if there are clips.
+        title: title of the figure.
+        accuracies: name -> accuracy with its interval {"value", "low", "high"}; None: there are no clips.
     """
-    names, step, axis_length = _names(list(per_class)), 24, 120
+    names, step, axis_length = _names(list(accuracies)), 24, 120
     left = _text_width([name.shown for name in names]) + 12
     rows = []
-    for i, (name, own) in enumerate(zip(names, per_class.values(), strict=True)):
+    for i, (name, own) in enumerate(zip(names, accuracies.values(), strict=True)):
         row: dict[str, Any] = {"name": name, "y": 36 + step * i, "x": None, "text": "no clips"}
-        if own["clips"]:
-            ends = {"x": own["interval"]["value"], "low": own["interval"]["low"], "high": own["interval"]["high"]}
+        if own is not None:
+            ends = {"x": own["value"], "low": own["low"], "high": own["high"]}
             row |= {key: None if end is None else round(left + axis_length * end, 1) for key, end in ends.items()}
-            row["text"] = interval_text(own["interval"], 1, 100)
+            row["text"] = interval_text(own, 1, 100)
         rows.append(row)
     height = 36 + step * len(rows) + 12
     ticks = [{"x": left + axis_length * t, "text": f"{100 * t:.0f}"} for t in (0, 0.5, 1)]
     right = left + axis_length
     width = right + 20 + _text_width(["[95 % interval]", *(row["text"] for row in rows)])
-    return _draw("classes", "Accuracy of each class", width, height, rows=rows, ticks=ticks, left=left, right=right)
+    return _draw("accuracies", title, width, height, rows=rows, ticks=ticks, left=left, right=right)
 
 
 def reliability_svg(reliability: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from scenelet.evaluation.alarm_report import alarm_table
 from scenelet.evaluation.bootstrap import MIN_GROUPS, interval_text
+from scenelet.evaluation.breakdown import PLURALS, Attribute, gap_text, rows_by
 from scenelet.evaluation.clip_prediction import ClipPrediction
 from scenelet.evaluation.detection import background_text
 from scenelet.model.device_files import GENERAL
@@ -19,7 +20,7 @@ from scenelet.utils.csv_cells import safe_row
 from scenelet.utils.files import csv_text, make_folder, replace_files
 
 REPORT, LISTENING = "report.html", "listening.html"
-OPTIONAL_FILES = {LISTENING, "curves.svg", "alarms.svg", "predictions_unused.csv"}
+OPTIONAL_FILES = {LISTENING, "cities.svg", "devices.svg", "curves.svg", "alarms.svg", "predictions_unused.csv"}
 NOTE = (
     "[low, high]: 95 % interval, by bootstrap over groups; exact for 0 and 100 %. [few groups]: fewer than"
     f" {MIN_GROUPS} groups, so no interval."
@@ -70,17 +71,19 @@ def _predictions_json(predictions: Sequence[ClipPrediction], labels: Sequence[st
     """Encode the predictions and their windows, one clip per line; probabilities are in the order of "labels"."""
     lines = []
     for clip in predictions:
-        values: dict[str, object] = {"filename": clip.name, "label": clip.label, "group": clip.group, "city": clip.city}
+        values: dict[str, object] = {"filename": clip.name, "label": clip.label, "group": clip.group}
+        values |= {"city": clip.city, "device": clip.device}
         values |= {"predicted": clip.predicted, "probabilities": clip.probabilities, "windows": clip.windows}
         lines.append(json.dumps(values))
     return f'{{"labels": {json.dumps(list(labels))}, "clips": [\n' + ",\n".join(lines) + "\n]}\n"
 
 
 def _predictions_csv(predictions: Sequence[ClipPrediction], labels: Sequence[str]) -> str:
-    rows: list[list[object]] = [["filename", "label", "group", "city", "predicted", *labels]]
+    rows: list[list[object]] = [["filename", "label", "group", "city", "device", "predicted", *labels]]
     for clip in predictions:
         probabilities = (f"{p:.6f}" for p in clip.probabilities)
-        rows.append([clip.name, clip.label, clip.group, clip.city or "", clip.predicted, *probabilities])
+        places = [clip.group, clip.city or "", clip.device or ""]
+        rows.append([clip.name, clip.label, *places, clip.predicted, *probabilities])
     header, *safe = map(safe_row, rows)
     return csv_text([str(cell) for cell in header], safe)
 
@@ -126,13 +129,8 @@ def device_models_text(report: Mapping[str, Any]) -> str:
     return f"Clips that each model answered: {answered}." if answered else ""
 
 
-def report_table(report: Mapping[str, Any], cities: Sequence[tuple[str, Mapping[str, Any]]] = ()) -> RenderableType:
-    """Build the terminal's table: overall metrics, metrics of each class, and metrics of each city.
-
-    Args:
-        report: the content of `report.json`.
-        cities: the rows of `scenelet.evaluation.breakdown.city_rows`.
-    """
+def report_table(report: Mapping[str, Any]) -> RenderableType:
+    """Build the terminal's table from the content of `report.json`: overall, of each class, city and device."""
     synthetic = " (synthetic scenes)" if report.get("synthetic") else ""
     intervals = report["intervals"]
     headline = (
@@ -145,7 +143,9 @@ def report_table(report: Mapping[str, Any], cities: Sequence[tuple[str, Mapping[
         note += f"{sure_text(report)} "
     for text in (background_text(report), device_models_text(report)):
         note += f"{text} " if text else ""
-    tables = [_class_table(report), *([_city_table(cities)] if cities else [])]
+    shown = [attribute for attribute in PLURALS if rows_by(attribute, report)]
+    tables = [_class_table(report), *(_table_by(attribute, report) for attribute in shown)]
+    note += "".join(f"{text} " for attribute in shown if (text := gap_text(attribute, report)))
     tables += [alarm_table(report["false_alarms"])] if "false_alarms" in report else []
     return Group(Text(headline), *tables, Text(note + NOTE, style="dim"))
 
@@ -165,9 +165,9 @@ def _class_table(report: Mapping[str, Any]) -> Table:
     return table
 
 
-def _city_table(cities: Sequence[tuple[str, Mapping[str, Any]]]) -> Table:
-    table = Table("city", "clips", "macro accuracy", "log loss", box=SIMPLE)
-    for name, own in cities:
+def _table_by(attribute: Attribute, report: Mapping[str, Any]) -> Table:
+    table = Table(attribute, "clips", "macro accuracy", "log loss", box=SIMPLE)
+    for name, own in rows_by(attribute, report):
         accuracy, loss = own["intervals"]["macro_accuracy"], own["intervals"]["log_loss"]
         table.add_row(Text(name), f"{own['clips']:,}", _percent(accuracy), _plain(loss))
     return table

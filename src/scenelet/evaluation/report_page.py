@@ -9,12 +9,12 @@ from markupsafe import Markup
 
 from scenelet.evaluation.alarm_report import alarm_rows, rates_text
 from scenelet.evaluation.bootstrap import LEVEL, MIN_GROUPS
-from scenelet.evaluation.breakdown import city_rows
+from scenelet.evaluation.breakdown import PLURALS, gap_text, rows_by
 from scenelet.evaluation.clip_prediction import ClipPrediction
 from scenelet.evaluation.detection import background_text
 from scenelet.evaluation.figures import (
+    accuracies_svg,
     alarms_svg,
-    classes_svg,
     confusion_svg,
     curves_svg,
     detection_svg,
@@ -37,10 +37,16 @@ def figure_files(report: Mapping[str, Any], history: Sequence[Epoch]) -> dict[st
     """
     figures = {
         "confusion.svg": confusion_svg(report["labels"], report["confusion"]),
-        "classes.svg": classes_svg(report["per_class"]),
+        "classes.svg": accuracies_svg(
+            "Accuracy of each class", {label: own.get("interval") for label, own in report["per_class"].items()}
+        ),
         "reliability.svg": reliability_svg(report["reliability"]),
         "detection.svg": detection_svg(report["detection"], report["sure"]["thresholds"]),
     }
+    for attribute, plural in PLURALS.items():
+        if rows := rows_by(attribute, report):
+            accuracies = {name: own["intervals"]["macro_accuracy"] for name, own in rows}
+            figures[f"{plural}.svg"] = accuracies_svg(f"Macro accuracy of each {attribute}", accuracies)
     if "false_alarms" in report:
         figures["alarms.svg"] = alarms_svg(report["false_alarms"])
     return figures | ({"curves.svg": curves_svg(history)} if history else {})
@@ -68,7 +74,7 @@ def report_page(
         {"name": name, "bytes": count, "unit": SIZE_RULES[name][0], "counts": SIZE_RULES[name][1]}
         for name, count in model["bytes"].items()
     ]
-    labels, per_city = report["labels"], report.get("per_city", {}).values()
+    labels = report["labels"]
     linked: dict[str, list[dict[str, str]]] = {}  # the clips of each group that are on the listening page
     for i, anchor in sorted((anchors or {}).items()):
         linked.setdefault(predictions[i].group, []).append({"name": predictions[i].name, "anchor": anchor})
@@ -86,8 +92,19 @@ def report_page(
             {"label": label, "wrong": most_confused(label, labels, counts), **report["per_class"][label]}
             for label, counts in zip(labels, report["confusion"], strict=True)
         ],
-        cities=city_rows(report),
-        training_cities_known=any(own["seen_in_training"] is not None for own in per_city),
+        breakdowns=[
+            {
+                "attribute": attribute,
+                "plural": plural,
+                "rows": rows_by(attribute, report),
+                "gap": gap_text(attribute, report),
+                "is_training_known": any(
+                    own["seen_in_training"] is not None for own in report.get(f"per_{attribute}", {}).values()
+                ),
+            }
+            for attribute, plural in PLURALS.items()
+            if rows_by(attribute, report)
+        ],
         worst=[row | {"links": linked.get(row["group"], [])} for row in report["worst_groups"]],
         grouped=report["groups"] < report["clips"],
         groups=report["per_group"][:MAX_GROUPS],

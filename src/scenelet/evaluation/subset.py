@@ -84,14 +84,16 @@ def trained_split(provenance: dict[str, Any]) -> SplitConfig:
         return SplitConfig()
 
 
-def trained_cities(provenance: dict[str, Any]) -> list[str]:
-    """Return the cities that a model was trained on; none if it does not store a valid list.
+def trained_names(provenance: dict[str, Any], key: str) -> list[str]:
+    """Return the names that a model file lists under `key`; an empty list if there is no valid one.
 
-    >>> trained_cities({"train_cities": ["lyon"]}), trained_cities({"train_cities": 3})
+    The keys are "train_cities" and "train_devices": the cities and the devices of the training clips.
+
+    >>> trained_names({"train_cities": ["lyon"]}, "train_cities"), trained_names({}, "train_devices")
     (['lyon'], [])
     """
-    stored = provenance.get("train_cities")
-    return [city for city in stored if isinstance(city, str)] if isinstance(stored, list) else []
+    stored = provenance.get(key)
+    return [name for name in stored if isinstance(name, str)] if isinstance(stored, list) else []
 
 
 def select_unused(table: ClipTable, measured: str, training_cities: Sequence[str]) -> list[Clip]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from scenelet.data.clips import SPLITS, Clip, ClipTable
 from scenelet.data.tau_sets import TAU_2020_3CLASS
+from scenelet.utils.text import markdown_table
 
 PAPER = {"train": TAU_2020_3CLASS.train, "test": TAU_2020_3CLASS.test}
 """Table 2: the development set of DCASE 2020 Task 1B."""
@@ -43,14 +44,11 @@ def counts_markdown(counts: Mapping[str, Any]) -> str:
     subsets, paper = counts["subsets"], counts["paper"] or {}
     labels = list(next(iter(subsets.values())))
     columns = ["class", *(f"{subset}: clips (groups)" for subset in subsets), *(f"paper: {subset}" for subset in paper)]
-    lines = ["## Table 2: clips of each class", "", _line(columns), _line(["---"] * len(columns))]
+    rows = []
     for label in labels:
         own = [f"{subset[label]['clips']:,} ({subset[label]['groups']:,})" for subset in subsets.values()]
-        lines.append(_line([label, *own, *(f"{subset[label]:,}" for subset in paper.values())]))
+        rows.append([label, *own, *(f"{subset[label]:,}" for subset in paper.values())])
     totals = [f"{sum(count['clips'] for count in subset.values()):,}" for subset in subsets.values()]
-    lines.append(_line(["total", *totals, *(f"{sum(subset.values()):,}" for subset in paper.values())]))
+    rows.append(["total", *totals, *(f"{sum(subset.values()):,}" for subset in paper.values())])
+    lines = ["## Table 2: clips of each class", "", *markdown_table(columns, rows)]
     return "\n".join([*lines, "", f"Data: {counts['data']}."])
-
-
-def _line(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -3,25 +3,23 @@
 import functools
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scenelet.config import RunConfig
 from scenelet.evaluation.bootstrap import class_mean, clip_mean, paired_test
 from scenelet.evaluation.clip_prediction import ClipPrediction
-from scenelet.evaluation.metrics import clip_losses
+from scenelet.experiments.answers import Answers, mean_answers, pool
+from scenelet.experiments.device_metrics import device_metrics
 from scenelet.experiments.results import TrialResult, clip_metrics
 from scenelet.experiments.selection import select_pooled, select_system
-from scenelet.experiments.systems import System, SystemTable
+from scenelet.experiments.systems import PaperFigures, System, SystemTable
 
 SEED = 0  # of every interval and test, so that the same trials give the same table
 
-Key = tuple[str, str]
-"""The held-out part, and the name of a test clip."""
 RowCache = dict[tuple[str, int, int], dict[str, Any]]
 """Rows by the name of the system, its number of trials, and that of the reference."""
 
@@ -34,17 +32,6 @@ class SystemResult:
     config: RunConfig
     trials: Sequence[TrialResult]
     expected: int  # number of its trials in the complete table
-
-
-@dataclass(frozen=True)
-class _Answers:
-    """A system's hits (0 to 1, mean over seeds) and losses for each test clip, pooled over folds."""
-
-    keys: list[Key]
-    targets: NDArray[np.int64]
-    groups: NDArray[np.object_]
-    hits: NDArray[np.float64]
-    losses: NDArray[np.float64]
 
 
 def summarize_settings(config: RunConfig, teacher: str | list[str] | None = None) -> dict[str, Any]:
@@ -84,10 +71,10 @@ def compare(
 
     Returns:
         Values for JSON: "title", "name", "data", "recipe", "synthetic", "reference", "paper_data", "paper_clips",
-        "checkpoint", "versions" (each set of software versions), "rows", "choices" and "pooled_choice" (the results of
-        `select_system` and `select_pooled` in `scenelet.experiments.selection`), and "as_chosen" ("macro_accuracy" and
-        "log_loss" {value, low, high} if each of these folds is tested with its own choice; None until all of these
-        trials are finished).
+        "checkpoint", "versions" (each set of software versions), "rows", "mean_row", "choices" and
+        "pooled_choice" (the results of `select_system` and `select_pooled` in `scenelet.experiments.selection`), and
+        "as_chosen" ("macro_accuracy" and "log_loss" {value, low, high} if each of these folds is tested with its own
+        choice; None until all of these trials are finished).
 
         A row has "name", "trials", "trials_expected", "paper" and "settings" (those that differ from their defaults).
         If a trial is finished, it also has "clips" (a clip held out in several trials counts several times),
@@ -95,19 +82,26 @@ def compare(
         "per_class" {label: the same of its accuracy}, "by_trial", "by_seed", "parameters", "parameters_kept", "bytes",
         "steps", "empty_layers" (of any trial), and "against_reference" {difference {value, low, high}, p, clips}, which
         is None for the reference. "best_test_epoch" is the mean over trials of the highest macro accuracy of any epoch
-        on the test clips. The test clips choose that epoch. It is None if a trial did not record its epochs.
+        on the test clips. The test clips choose that epoch. It is None if a trial did not record its epochs. If the
+        clips have several devices, a row also has the result of `scenelet.experiments.device_metrics.device_metrics`.
+
+        "mean_row" is None if the table has none. It has "name", "paper" (the mean accuracy, if all rows have one) and
+        "by_trial", which is empty. If each row has the same classes and test clips, it also has the mean over the rows
+        of what is measured on clips, from "clips" to "per_class" and of the devices.
     """
     known = {} if known is None else known
     reference = next(result for result in results if result.system.name == table.reference)
-    pool = functools.cache(lambda name: _pool(next(result.trials for result in results if result.system.name == name)))
+    answers_of = functools.cache(
+        lambda name: pool(next(result.trials for result in results if result.system.name == name))
+    )
     rows = []
     for result in results:
         other = reference.trials if result is not reference else ()
         # a table only gains trials, so their numbers tell if a row has changed
         key = result.system.name, len(result.trials), len(other)
         if key not in known:
-            own = pool(result.system.name) if result.trials else None
-            known[key] = _row(result, own, pool(table.reference) if other else None)
+            own = answers_of(result.system.name) if result.trials else None
+            known[key] = _row(result, own, answers_of(table.reference) if other else None)
         rows.append(known[key])
     trials = {result.system.name: result.trials for result in results}
     choices = select_system(trials)
@@ -124,6 +118,7 @@ def compare(
         "checkpoint": sorted({result.config.checkpoint for result in results}),
         "versions": [json.loads(each) for each in sorted(versions)],
         "rows": rows,
+        "mean_row": _mean_row(table.mean_row, results, rows, answers_of) if table.mean_row else None,
         "choices": choices,
         "pooled_choice": select_pooled(trials),
         "as_chosen": _as_chosen(choices, trials),
@@ -137,14 +132,14 @@ def _as_chosen(
     tests = [[trial for trial in trials[choice["chosen"]] if trial.held_out == choice["fold"]] for choice in choices]
     if not tests or not all(tests):
         return None
-    own, rng = _pool([trial for of_fold in tests for trial in of_fold]), np.random.default_rng(SEED)
+    own, rng = pool([trial for of_fold in tests for trial in of_fold]), np.random.default_rng(SEED)
     return {
         "macro_accuracy": asdict(class_mean(own.hits, own.targets, own.groups, rng)),
         "log_loss": asdict(clip_mean(own.losses, own.groups, rng)),
     }
 
 
-def _row(result: SystemResult, own: _Answers | None, reference: _Answers | None) -> dict[str, Any]:
+def _row(result: SystemResult, own: Answers | None, reference: Answers | None) -> dict[str, Any]:
     system = result.system
     row: dict[str, Any] = {
         "name": system.name,
@@ -158,20 +153,10 @@ def _row(result: SystemResult, own: _Answers | None, reference: _Answers | None)
     return row
 
 
-def _metrics(trials: Sequence[TrialResult], own: _Answers) -> dict[str, Any]:
+def _metrics(trials: Sequence[TrialResult], own: Answers) -> dict[str, Any]:
     first = trials[0]
-    rng = np.random.default_rng(SEED)
-    of_class = {k: own.targets == k for k in range(len(first.labels)) if (own.targets == k).any()}
     return {
-        "clips": len(own.keys),
-        "distinct_clips": len({name for _, name in own.keys}),
-        "groups": len(set(own.groups)),
-        "groups_of_smallest_class": min(len(set(own.groups[clips])) for clips in of_class.values()),
-        "macro_accuracy": asdict(class_mean(own.hits, own.targets, own.groups, rng)),
-        "log_loss": asdict(clip_mean(own.losses, own.groups, rng)),
-        "per_class": {
-            first.labels[k]: asdict(clip_mean(own.hits[clips], own.groups[clips], rng)) for k, clips in of_class.items()
-        },
+        **_accuracies(own, first.labels),
         "by_trial": [
             {"held_out": trial.held_out, "seed": trial.seed, "macro_accuracy": trial.metrics["macro_accuracy"]}
             for trial in trials
@@ -184,6 +169,39 @@ def _metrics(trials: Sequence[TrialResult], own: _Answers) -> dict[str, Any]:
         "steps": sorted({trial.steps for trial in trials}),
         "empty_layers": sorted({layer for trial in trials for layer in trial.empty_layers}),
     }
+
+
+def _accuracies(own: Answers, labels: Sequence[str]) -> dict[str, Any]:
+    rng = np.random.default_rng(SEED)
+    of_class = {k: own.targets == k for k in range(len(labels)) if (own.targets == k).any()}
+    return {
+        "clips": len(own.keys),
+        "distinct_clips": len({name for _, name in own.keys}),
+        "groups": len(set(own.groups)),
+        "groups_of_smallest_class": min(len(set(own.groups[clips])) for clips in of_class.values()),
+        "macro_accuracy": asdict(class_mean(own.hits, own.targets, own.groups, rng)),
+        "log_loss": asdict(clip_mean(own.losses, own.groups, rng)),
+        "per_class": {
+            labels[k]: asdict(clip_mean(own.hits[clips], own.groups[clips], rng)) for k, clips in of_class.items()
+        },
+        **device_metrics(own, rng),
+    }
+
+
+def _mean_row(
+    name: str,
+    results: Sequence[SystemResult],
+    rows: Sequence[Mapping[str, Any]],
+    answers_of: Callable[[str], Answers],
+) -> dict[str, Any]:
+    """Average the rows clip by clip, if all have the same classes and test clips."""
+    accuracies = [result.system.paper.accuracy for result in results if result.system.paper]
+    paper = PaperFigures(accuracy=float(np.mean(accuracies)), parameters="") if len(accuracies) == len(rows) else None
+    row: dict[str, Any] = {"name": name, "paper": paper and paper.model_dump(), "by_trial": []}
+    if len({result.trials[0].labels if result.trials else None for result in results}) > 1 or not results[0].trials:
+        return row
+    mean = mean_answers([answers_of(result.system.name) for result in results])
+    return row if mean is None else row | _accuracies(mean, results[0].trials[0].labels)
 
 
 def _by_seed(trials: Sequence[TrialResult]) -> list[dict[str, Any]]:
@@ -204,7 +222,7 @@ def _best_test_epoch(trials: Sequence[TrialResult]) -> float | None:
     return float(np.mean([max(trial.test_curve) for trial in trials]))
 
 
-def _test_against(own: _Answers, reference: _Answers) -> dict[str, Any] | None:
+def _test_against(own: Answers, reference: Answers) -> dict[str, Any] | None:
     """Test two systems on the clips that both have; returns None if there are none."""
     index_of = {key: index for index, key in enumerate(reference.keys)}
     shared = [index for index, key in enumerate(own.keys) if key in index_of]
@@ -214,21 +232,3 @@ def _test_against(own: _Answers, reference: _Answers) -> dict[str, Any] | None:
     rng = np.random.default_rng(SEED)
     difference, p = paired_test(own.hits[shared], other, own.targets[shared], own.groups[shared], rng)
     return {"difference": asdict(difference), "p": p, "clips": len(shared)}
-
-
-def _pool(trials: Sequence[TrialResult]) -> _Answers:
-    """Pool the test clips of all trials, and average each clip over seeds."""
-    seeds: dict[Key, list[tuple[int, str, bool, float]]] = defaultdict(list)
-    for trial in trials:
-        probabilities = np.array([clip.probabilities for clip in trial.clips], np.float32)
-        targets = [trial.labels.index(clip.label) for clip in trial.clips]
-        answers, losses = probabilities.argmax(axis=1), clip_losses(targets, probabilities)
-        for clip, target, answer, loss in zip(trial.clips, targets, answers, losses, strict=True):
-            seeds[trial.held_out, clip.name].append((target, clip.group, answer == target, loss))
-    return _Answers(
-        keys=list(seeds),
-        targets=np.array([found[-1][0] for found in seeds.values()]),
-        groups=np.array([found[-1][1] for found in seeds.values()], object),
-        hits=np.array([np.mean([hit for _, _, hit, _ in found]) for found in seeds.values()]),
-        losses=np.array([np.mean([loss for *_, loss in found]) for found in seeds.values()]),
-    )

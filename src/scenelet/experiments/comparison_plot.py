@@ -24,7 +24,7 @@ def _plot(compared: Mapping[str, Any]) -> bytes:
     """Plot a point and its interval per row, and the paper's results on an axis of their own, since the data differ."""
     from matplotlib.figure import Figure
 
-    rows = list(reversed(compared["rows"]))
+    rows = list(reversed([*compared["rows"], *([compared["mean_row"]] if compared["mean_row"] else [])]))
     with_paper = any(row["paper"] for row in rows)
     figure = Figure(figsize=(10 if with_paper else 7.5, 1.5 + 0.36 * len(rows)), layout="constrained")
     axes = figure.subplots(1, 2 if with_paper else 1, sharey=True, squeeze=False)[0]

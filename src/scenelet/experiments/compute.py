@@ -90,6 +90,7 @@ def compute_trial(store: Store, trial: Trial, description: str, test_curve: bool
         seed=trial.seed,
         labels=dataset.labels,
         train_counts=tuple(dataset.train.class_counts()),
+        train_devices=tuple(sorted({clip.device for clip in dataset.split.train if clip.device is not None})),
         parameters=model.counts.parameters,
         parameters_kept=model.counts.parameters_kept,
         bytes=sizes(model, len(file)),

@@ -7,10 +7,12 @@ from typing import Any
 
 from scenelet.errors import UsageError
 from scenelet.evaluation.bootstrap import binomial_half_width, interval_text
+from scenelet.experiments.choices_report import choices_markdown
 from scenelet.experiments.comparison import SystemResult
+from scenelet.experiments.device_metrics import device_table
 from scenelet.experiments.results import trials_csv
 from scenelet.utils.files import replace_files
-from scenelet.utils.text import first_few, pluralize
+from scenelet.utils.text import first_few, markdown_table, pluralize
 
 MAX_SHOWN_CLASSES = 3  # their accuracies fit into a column
 BEST_EPOCH = "best epoch on the test fold, %, not quotable"
@@ -91,56 +93,22 @@ def markdown(compared: Mapping[str, Any]) -> str:
     columns += ["by seed, %"] if with_seeds else []
     columns += [BEST_EPOCH] if with_epochs else []
     columns += ["paper: accuracy, %", "parameters", "size"] if with_paper else []
+    mean = [compared["mean_row"]] if compared["mean_row"] else []
+    own_columns = [
+        *(_own_columns(row, compared["reference"]) for row in compared["rows"]),
+        *(_mean_columns(row) for row in mean),
+    ]
     rows = [
-        _own_columns(row, compared["reference"])
+        own
         + _training_columns(row, with_seeds, with_epochs)
         + (_paper_columns(row["paper"], compared["paper_clips"]) if with_paper else [])
-        for row in compared["rows"]
+        for own, row in zip(own_columns, [*compared["rows"], *mean], strict=True)
     ]
     notes = [f"- {note}" for note in [*_notes(compared), *([BEST_EPOCH_NOTE] if with_epochs else [])]]
-    choices = ["", *_choices(compared)] if compared["choices"] else []
-    return "\n".join([f"## {compared['title']}", "", *_table(columns, rows), "", *notes, *choices]) + "\n"
-
-
-def _choices(compared: Mapping[str, Any]) -> list[str]:
-    """Format the systems that validation selects for each fold and for all together."""
-    rows, choices = [], compared["choices"]
-    for choice in choices:
-        score = choice["scores"][choice["chosen"]]
-        values = [f"{100 * score['macro_accuracy']:.2f}", f"{score['log_loss']:.3f}"]
-        rows.append([choice["fold"], f"{choice['clips']:,}", choice["chosen"], *values])
-    left_out = sorted({name for choice in choices for name in choice["left_out"]})
-    return [
-        "For each test fold, the system with the best validation accuracy. Its validation clips come from the folds"
-        " that were held out together with the test fold, so the networks were trained on neither.",
-        "",
-        *_table(
-            ["test fold", "validation clips", "selected system", "macro accuracy there, %", "log loss there"], rows
-        ),
-        "",
-        *_pooled_choice(compared),
-        *(["", f"Left out because of missing trials: {'; '.join(left_out)}."] if left_out else []),
-    ]
-
-
-def _pooled_choice(compared: Mapping[str, Any]) -> list[str]:
-    """Say what all folds select together, if each of them agrees, and how good each fold's own choice is."""
-    pooled, tested = compared["pooled_choice"], compared["as_chosen"]
-    sentences = []
-    if pooled is not None:
-        score = f"{100 * pooled['scores'][pooled['chosen']]['macro_accuracy']:.2f} %"
-        sentences.append(f"All folds together select '{pooled['chosen']}' ({score} of {pooled['clips']:,} clips).")
-        if all(choice["chosen"] == pooled["chosen"] for choice in compared["choices"]):
-            sentences.append("Each fold selects it without its own clips.")
-        else:
-            sentences.append(
-                "Some folds select another system without their own clips, so a test of this one would flatter it."
-                " Quote the test of each fold's own choice."
-            )
-    if tested is not None:
-        accuracy, loss = interval_text(tested["macro_accuracy"], 2, 100), interval_text(tested["log_loss"], 3)
-        sentences.append(f"Each fold tested with its own choice: macro accuracy {accuracy} %, log loss {loss}.")
-    return [" ".join(sentences)]
+    choices = ["", *choices_markdown(compared)] if compared["choices"] else []
+    devices = ["", *table] if (table := device_table([*compared["rows"], *mean])) else []
+    lines = [f"## {compared['title']}", "", *markdown_table(columns, rows), "", *notes, *devices, *choices]
+    return "\n".join(lines) + "\n"
 
 
 def _own_columns(row: Mapping[str, Any], reference: str) -> list[str]:
@@ -153,11 +121,9 @@ def _own_columns(row: Mapping[str, Any], reference: str) -> list[str]:
     difference, p = ("reference", "") if row["name"] == reference else ("", "")
     if test is not None:
         difference, p = interval_text(test["difference"], 2, 100, sign=True), f"{test['p']:.4f}"
-    accuracies = [f"{100 * own['value']:.1f}" for own in row["per_class"].values()]
-    classes = f" ({', '.join(accuracies)})" if len(accuracies) <= MAX_SHOWN_CLASSES else ""
     return [
         name,
-        interval_text(row["macro_accuracy"], 2, 100) + classes,
+        _accuracy(row),
         difference,
         p,
         interval_text(row["log_loss"], 3),
@@ -165,6 +131,19 @@ def _own_columns(row: Mapping[str, Any], reference: str) -> list[str]:
         f"{row['bytes']['paper'] / 1000:,.2f}",
         f"{row['bytes']['disk']:,}",
     ]
+
+
+def _mean_columns(row: Mapping[str, Any]) -> list[str]:
+    """Format the mean over the rows, which has no sizes and no test."""
+    if "macro_accuracy" not in row:
+        return [row["name"], *[""] * 7]
+    return [row["name"], _accuracy(row), "", "", interval_text(row["log_loss"], 3), "", "", ""]
+
+
+def _accuracy(row: Mapping[str, Any]) -> str:
+    accuracies = [f"{100 * own['value']:.1f}" for own in row["per_class"].values()]
+    classes = f" ({', '.join(accuracies)})" if len(accuracies) <= MAX_SHOWN_CLASSES else ""
+    return interval_text(row["macro_accuracy"], 2, 100) + classes
 
 
 def _training_columns(row: Mapping[str, Any], with_seeds: bool, with_epochs: bool) -> list[str]:
@@ -220,6 +199,11 @@ def _notes_on_measurements(compared: Mapping[str, Any], measured: Sequence[Mappi
         " Test and interval answer different questions, so they can disagree in borderline cases. Neither covers the"
         " variation between trainings.",
     ]
+    if compared["mean_row"]:
+        notes.append(
+            f"'{compared['mean_row']['name']}': each clip is averaged over the rows, so a draw of groups serves all of"
+            " them. It needs a trial of each row, with the same classes and test clips."
+        )
     notes += [
         f"Pruning left nearly nothing of {pluralize(len(row['empty_layers']), 'layer')} of '{row['name']}' in a trial"
         f" or more: {first_few(row['empty_layers'])}."
@@ -242,7 +226,3 @@ def _notes_on_measurements(compared: Mapping[str, Any], measured: Sequence[Mappi
     if len(labels) <= MAX_SHOWN_CLASSES:
         notes.append(f"In brackets after an accuracy: {', '.join(labels)}.")
     return notes
-
-
-def _table(columns: list[str], rows: list[list[str]]) -> list[str]:
-    return [f"| {' | '.join(cells)} |" for cells in (columns, ["---"] * len(columns), *rows)]

@@ -9,6 +9,7 @@ from pydantic import Field
 from scenelet.config import Settings
 from scenelet.evaluation.clip_prediction import ClipPrediction
 from scenelet.evaluation.metrics import classification_report
+from scenelet.utils.csv_cells import safe_row
 from scenelet.utils.files import csv_text
 
 CSV_METRICS = ("accuracy", "macro_accuracy", "log_loss")
@@ -25,6 +26,7 @@ class TrialResult(Settings):
     seed: int
     labels: tuple[str, ...]  # in the order of all probabilities
     train_counts: tuple[int, ...]  # (classes,) training clips of each class
+    train_devices: tuple[str, ...] = ()  # that recorded the training clips; empty if unknown
     parameters: int  # this and the next as in `scenelet.model.scene_model.TrainingCounts`
     parameters_kept: int
     bytes: dict[str, int]  # size of the model file by each rule of `scenelet.model.sizes.sizes`
@@ -61,8 +63,21 @@ def clip_metrics(clips: Sequence[ClipPrediction], labels: Sequence[str]) -> dict
 
 
 def trials_csv(trials: Iterable[tuple[str, TrialResult]]) -> str:
-    """Write one line per pair of a system's name and a result: metrics, size of the file, and duration."""
-    return csv_text(CSV_COLUMNS, [_csv_row(system, trial) for system, trial in trials])
+    """Write one line per pair of a system's name and a result: metrics, size of the file, and duration.
+
+    If the clips have several devices, the last columns are the macro accuracy of each one.
+    """
+    listed = list(trials)
+    found = {clip.device for _, trial in listed for clip in trial.clips if clip.device is not None}
+    devices = sorted(found) if len(found) > 1 else []
+    columns = [*CSV_COLUMNS, *(f"macro_accuracy_{device}" for device in devices)]
+    rows = [[*_csv_row(system, trial), *_device_cells(trial, devices)] for system, trial in listed]
+    return csv_text([str(cell) for cell in safe_row(columns)], rows)
+
+
+def _device_cells(trial: TrialResult, devices: Sequence[str]) -> list[str]:
+    by_device = {device: [clip for clip in trial.clips if clip.device == device] for device in devices}
+    return [f"{clip_metrics(own, trial.labels)['macro_accuracy']:.6f}" if own else "" for own in by_device.values()]
 
 
 def _csv_row(system: str, trial: TrialResult) -> list[object]:

@@ -61,6 +61,9 @@ class SystemTable(Settings):
     common: Mapping[str, dict[str, Any]] = Field({}, description="settings of all systems, as `System.settings`")
     recipe: str = Field("comparison", description="the default recipe")
     fine_tune: bool = Field(False, description="prune by `prune.sparsity` and fine-tune every system after training")
+    mean_row: str | None = Field(
+        None, min_length=1, description="name of a last row with the mean over all rows; None: there is no such row"
+    )
     paper_data: str = Field("", description="the data of the paper's results")
     paper_clips: int | None = Field(None, description="number of test clips of the paper's results")
     classes: int = Field(10, description="number of classes of the networks of a dry run without recordings")
@@ -73,6 +76,8 @@ class SystemTable(Settings):
             raise ValueError(f"two rows are named {duplicates[0]!r}; rename one")
         if self.reference not in names:
             raise ValueError(f"reference {self.reference!r} is not a row{did_you_mean(self.reference, names)}")
+        if self.mean_row in names:
+            raise ValueError(f"mean_row {self.mean_row!r} is the name of a row; give it another")
         for row in self.rows:
             if "prune" in {*self.common, *row.settings} and not self.is_fine_tuned(row):
                 raise ValueError(f"row {row.name!r} sets prune but is not fine-tuned; give it fine_tune = true")

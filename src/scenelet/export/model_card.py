@@ -25,6 +25,7 @@ PROVENANCE_ENTRIES = {
     "split": "Split",
     "split_hash": "Hash of the split",
     "train_cities": "Training cities",
+    "train_devices": "Training devices",
     "seed": "Seed",
     "epochs": "Epochs",
     "fine_tuning_epochs": "Epochs of fine-tuning",

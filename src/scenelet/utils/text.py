@@ -1,6 +1,6 @@
 """Numbers and lists as short English text."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 FIRST_FEW = 3
 """Number of names that `first_few` lists."""
@@ -50,3 +50,14 @@ def first_few(names: Iterable[str]) -> str:
     listed = list(names)
     more = f" and {len(listed) - FIRST_FEW:,} more" if len(listed) > FIRST_FEW else ""
     return ", ".join(listed[:FIRST_FEW]) + more
+
+
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a Markdown table.
+
+    >>> markdown_table(["device", "clips"], [["a|b", "3"]])
+    ['| device | clips |', '| --- | --- |', '| a\\\\|b | 3 |']
+    """
+    lines = [columns, ["---"] * len(columns), *rows]
+    escaped = [[cell.replace("|", r"\|") for cell in cells] for cells in lines]
+    return [f"| {' | '.join(cells)} |" for cells in escaped]

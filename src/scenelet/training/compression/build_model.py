@@ -176,6 +176,7 @@ def _provenance(record: RunRecord, dataset: Dataset, masks: Masks, settings: Pru
         "split_hash": split_hash(dataset.split),
         **_own_split_hash(dataset),
         "train_cities": sorted({clip.city for clip in dataset.split.train if clip.city is not None}),
+        "train_devices": sorted({clip.device for clip in dataset.split.train if clip.device is not None}),
         "train_clips": dict(zip(record.labels, record.train_counts, strict=True)),
         "versions": record.versions,
     }
