@@ -49,14 +49,14 @@ def test_search_width_finds_the_widest_within_a_limit(config: RunConfig, limits:
 
 def test_search_width_may_use_a_limit_up_to_the_last_byte(config: RunConfig) -> None:
     exact = cost(config, width=20)
-    assert exact.within(NetworkLimits(exact.macs_per_second, exact.parameter_bytes))
+    assert exact.within(NetworkLimits(exact.macs, exact.parameter_bytes))
     assert search(config, NetworkLimits(parameter_bytes=exact.parameter_bytes))[0].network.width == 20
-    assert search(config, NetworkLimits(macs_per_second=exact.macs_per_second - 1))[0].network.width == 19
+    assert search(config, NetworkLimits(macs=exact.macs - 1))[0].network.width == 19
 
 
 @pytest.mark.parametrize(("by_macs", "by_bytes"), [(18, 22), (22, 18)])
 def test_search_width_meets_both_limits(config: RunConfig, by_macs: int, by_bytes: int) -> None:
-    limits = NetworkLimits(cost(config, width=by_macs).macs_per_second, cost(config, width=by_bytes).parameter_bytes)
+    limits = NetworkLimits(cost(config, width=by_macs).macs, cost(config, width=by_bytes).parameter_bytes)
     assert search(config, limits)[0].network.width == 18
 
 
@@ -75,24 +75,24 @@ def test_network_costs_count_bytes_in_the_weight_format(config: RunConfig) -> No
 
 def test_search_width_reduces_depth_only_if_too_narrow(config: RunConfig) -> None:
     deep, less = cost(config, width=16), cost(config, width=16, repeats=2)
-    found = search(config, NetworkLimits(deep.macs_per_second))[0].network
+    found = search(config, NetworkLimits(deep.macs))[0].network
     assert (found.width, found.repeats) == (16, 3)
     own = config.model_copy(update={"network": config.network.model_copy(update={"shared": False})})
     limits = NetworkLimits(parameter_bytes=cost(own, width=16).parameter_bytes)
     assert cost(own, width=18, repeats=1).within(limits)  # it could be wider with fewer layers
     found = search(own, limits)[0].network
     assert (found.width, found.repeats) == (16, 3)
-    assert less.macs_per_second < deep.macs_per_second
-    shallower = search(config, NetworkLimits(less.macs_per_second))[0].network
+    assert less.macs < deep.macs
+    shallower = search(config, NetworkLimits(less.macs))[0].network
     assert (shallower.width, shallower.repeats) == (16, 2)
 
 
 def test_search_width_prefers_widest_then_deepest(config: RunConfig) -> None:
-    limits = NetworkLimits(cost(config, width=14, repeats=1).macs_per_second)
+    limits = NetworkLimits(cost(config, width=14, repeats=1).macs)
     assert not cost(config, width=14, repeats=2).within(limits)
     found = search(config, limits)[0].network
     assert (found.width, found.repeats) == (14, 1)
-    limits = NetworkLimits(cost(config, width=3).macs_per_second)
+    limits = NetworkLimits(cost(config, width=3).macs)
     assert not cost(config, width=4, repeats=1).within(limits)
     found = search(config, limits)[0].network
     assert (found.width, found.repeats) == (3, 3)
@@ -157,7 +157,7 @@ def test_search_width_of_a_network_without_depth_setting(config: RunConfig) -> N
     ("limits", "words"),
     [
         (NetworkLimits(parameter_bytes=500), "bytes of parameters; raise the limits"),
-        (NetworkLimits(macs_per_second=500), "multiply-accumulates per second"),
+        (NetworkLimits(macs=500), "multiply-accumulates per second"),
     ],
     ids=["bytes", "macs"],
 )
@@ -165,7 +165,7 @@ def test_search_width_below_the_narrowest_raises(config: RunConfig, limits: Netw
     narrowest = cost(config, width=1, repeats=1)
     with pytest.raises(UsageError, match=words) as caught:
         search(config, limits)
-    assert f"takes {narrowest.macs_per_second:,} " in str(caught.value)
+    assert f"takes {narrowest.macs:,} " in str(caught.value)
     assert f" {narrowest.parameter_bytes:,} bytes" in str(caught.value)
 
 
@@ -174,7 +174,7 @@ def test_search_width_of_bc_resnet_below_the_narrowest_raises(config: RunConfig)
     changed = {"network": load_recipe("paper_short", settings).network}
     changed["features"] = load_recipe("paper_short", ["features.n_mels=64", "features.hop_length=2048"]).features
     with pytest.raises(UsageError, match="even the narrowest bc_resnet takes"):
-        search(config.model_copy(update=changed), NetworkLimits(macs_per_second=100))
+        search(config.model_copy(update=changed), NetworkLimits(macs=100))
 
 
 def test_search_width_of_a_network_of_one_size_raises(config: RunConfig) -> None:
@@ -193,7 +193,7 @@ def test_low_complexity_recipe_is_the_result_for_dcase_limits() -> None:
     assert found.network == tiny.network
     assert tiny.network.width == 28
     assert network_costs(tiny, ten) == measured
-    assert measured.macs_per_second <= 30_000_000
+    assert measured.macs <= 30_000_000
     assert measured.parameter_bytes <= 128_000
 
 

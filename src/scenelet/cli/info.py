@@ -1,18 +1,25 @@
 """`scenelet info`."""
 
+import dataclasses
 import json
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from scenelet.cli.completion import models
+from scenelet.cli.completion import models, rules
 from scenelet.cli.options import MODEL_HELP, Format, FormatOption, QuietOption
 from scenelet.errors import ModelFileError, UsageError
 from scenelet.utils.text import pluralize
 
+if TYPE_CHECKING:
+    from scenelet.model.rules import Rule, RuleResult
+    from scenelet.model.scene_model import SceneModel
+    from scenelet.model.summary import ModelSummary
+
+RULE_HELP = "Size rule, e.g. dcase2024: print its count and limits; exit status 1 if they are exceeded."
 WIDTH, NAME_WIDTH = 80, 20
 """Width of the description, and of the names in it, in characters."""
 
@@ -23,6 +30,7 @@ def info(
     ],
     format: FormatOption = Format.table,
     plot: Annotated[Path | None, typer.Option(help="Folder: also plot accuracy over size to NAME.png.")] = None,
+    rule: Annotated[str | None, typer.Option(help=RULE_HELP, autocompletion=rules)] = None,
     layers: Annotated[bool, typer.Option("--layers", help="Also print the layers and all settings.")] = False,
     mhz: Annotated[
         float, typer.Option(min=1, help="Clock of a microcontroller, in MHz, for the estimate of the time.")
@@ -36,16 +44,21 @@ def info(
     from scenelet.export.c.footprint import describe_footprint
     from scenelet.model.file import decode_model, read_bytes
     from scenelet.model.pretrained import built_in, card, model_path
+    from scenelet.model.rules import find_rule
     from scenelet.model.summary import describe_model
 
+    limits = None if rule is None else find_rule(rule)
     if Path(model).is_dir() and built_in(model) is None:
-        compare(Path(model), format, plot)
+        compare(Path(model), format, plot, limits)
         return
     if plot is not None:
         raise UsageError(f"--plot compares the models of a folder, and {model} is not a folder")
     path = model_path(model)
     file = read_bytes(path)
     decoded = decode_model(file, str(path))
+    if limits is not None:
+        check(limits, decoded, len(file), format)
+        return
     description = describe_model(decoded, file, str(path))
     description["microcontroller"] = describe_footprint(decoded, mhz)
     if format is Format.json:
@@ -56,10 +69,40 @@ def info(
             print(f"its card: {written}")
 
 
-def compare(folder: Path, format: Format, plot: Path | None) -> None:
-    """Print one row per model of a folder; models that cannot be read are named on stderr and skipped."""
-    from dataclasses import asdict
+def check(rule: "Rule", model: "SceneModel", disk_bytes: int, format: Format) -> None:
+    """Print the costs of a model by a size rule beside its limits; exit with status 1 if they are exceeded."""
+    from scenelet.model.rules import apply_rule
 
+    found = apply_rule(rule, model, disk_bytes)
+    if format is Format.json:
+        print(json.dumps(found.to_json(), indent=2))
+    else:
+        _print_fact("rule", f"{rule.name}: {rule.counts}")
+        _print_fact("bytes", f"{found.bytes:,}{_limit(found.max_bytes)}")
+        if found.macs is not None:
+            _print_fact("multiply-adds", f"{found.macs:,} per clip of {found.clip_seconds:g} s{_limit(found.max_macs)}")
+        _print_fact("result", _verdict(found))
+        if not found.is_within and found.clip_seconds is not None and model.window.seconds > found.clip_seconds:
+            _print_fact("", f"A clip counts as a whole window of {model.window.seconds:g} s, to which it is padded.")
+    if not found.is_within:
+        raise typer.Exit(1)
+
+
+def _limit(limit: int | None) -> str:
+    return "" if limit is None else f"; limit {limit:,}"
+
+
+def _verdict(found: "RuleResult") -> str:
+    if found.max_bytes is None:
+        return "no limits"
+    return "within the limits" if found.is_within else f"exceeds the limits by {' and '.join(found.excesses)}"
+
+
+def compare(folder: Path, format: Format, plot: Path | None, rule: "Rule | None" = None) -> None:
+    """Print one row per model of a folder; models that cannot be read are named on stderr and skipped.
+
+    With a rule, the exit status is 1 if a model exceeds its limits or cannot be read.
+    """
     from scenelet.evaluation.size_plot import plot_sizes
     from scenelet.model.summary import summarize
     from scenelet.utils.console import print_message, print_warning, track
@@ -73,31 +116,45 @@ def compare(folder: Path, format: Format, plot: Path | None) -> None:
     rows = []
     for file in track(files, "Reading", len(files)):
         try:
-            rows.append(summarize(file, folder))
+            rows.append(summarize(file, folder, rule))
         except ModelFileError as error:
             print_warning(f"left out: {error}")
     if not rows:
         raise ModelFileError(f"{folder}: none of its {len(files)} model files can be read; give another folder")
     if format is Format.json:
-        print(json.dumps([asdict(row) for row in rows], indent=2))
+        by_rule = [{} if row.rule is None else {"rule": row.rule.to_json()} for row in rows]
+        print(json.dumps([dataclasses.asdict(row) | more for row, more in zip(rows, by_rule, strict=True)], indent=2))
     else:
-        width = max(len("model"), *(len(row.name) for row in rows))
-        print(f"{'model':<{width}}  {'disk, kB':>9}  {'2022 rule, kB':>13}  {'M MAC/s':>8}  {'accuracy, %':>11}")
-        for row in rows:
-            accuracy = "not known" if row.accuracy is None else f"{100 * row.accuracy:.2f}"
-            measured_on = f"  ({row.subset})" if row.subset == "validation" else ""
-            sizes = f"{row.disk_bytes / 1000:9,.2f}  {row.parameter_bytes / 1000:13,.2f}"
-            print(f"{row.name:<{width}}  {sizes}  {row.macs_per_second / 1e6:8,.2f}  {accuracy:>11}{measured_on}")
+        _print_rows(rows, rule)
     if plot is not None:
         replace_file(plot, plot_sizes(rows))
         unknown = sum(row.accuracy is None for row in rows)
         without = f"; left out: {pluralize(unknown, 'model')} of unknown accuracy" if unknown else ""
         print_message(f"written: {plot}{without}")
+    if rule is not None and (len(rows) < len(files) or any(row.rule and not row.rule.is_within for row in rows)):
+        raise typer.Exit(1)
+
+
+def _print_rows(rows: "list[ModelSummary]", rule: "Rule | None") -> None:
+    """Print a table of models: sizes, costs and accuracy; with a rule, its count and what exceeds its limits."""
+    width = max(len("model"), *(len(row.name) for row in rows))
+    heads = f"{'2024 rule, kB':>13}  {'M MAC/s':>8}" if rule is None else f"{f'rule, {rule.unit}':>13}  {'M MACs':>8}"
+    print(f"{'model':<{width}}  {'disk, kB':>9}  {heads}  {'accuracy, %':>11}")
+    for row in rows:
+        accuracy = "not known" if row.accuracy is None else f"{100 * row.accuracy:.2f}"
+        notes = [f"({row.subset})"] if row.subset == "validation" else []
+        counted, cost = f"{row.parameter_bytes / 1000:,.2f}", f"{row.macs_per_second / 1e6:,.2f}"
+        if rule is not None and row.rule is not None:
+            counted = rule.format_bytes(row.rule.bytes).split()[0]
+            cost = "" if row.rule.macs is None else f"{row.rule.macs / 1e6:,.2f}"
+            notes.append(_verdict(row.rule))
+        end = "  ".join(["", *notes])
+        print(f"{row.name:<{width}}  {row.disk_bytes / 1000:9,.2f}  {counted:>13}  {cost:>8}  {accuracy:>11}{end}")
 
 
 def print_description(description: dict[str, Any], layers: bool = False) -> None:
     """Print results, costs, sizes and origin in 80 columns; optionally the layers and all settings."""
-    from scenelet.model.sizes import SIZE_RULES
+    from scenelet.model.rules import RULES
 
     features, window = description["features"], description["window"]
     field, parts = description["receptive_field"], description["file_parts"]
@@ -121,10 +178,12 @@ def print_description(description: dict[str, Any], layers: bool = False) -> None
     }
     for name, text in facts.items():
         _print_fact(name, text)
-    print("\nsize by rule")
-    for name, (unit, rule) in SIZE_RULES.items():
-        size = description["bytes"][name] / (1024 if unit == "KiB" else 1000)
-        _print_fact(name, f"{size:>9,.2f} {unit:<4} {rule}")
+    print("\nsize by rule, and M multiply-adds per clip")
+    for name, rule in RULES.items():
+        macs = description["rules"][name]["macs"]
+        cost = "" if macs is None or rule.max_macs is None else f"{macs / 1e6:,.2f}"
+        size = rule.format_bytes(description["bytes"][name])
+        _print_fact(name, f"{size:<12}{cost:>7}  {rule.text}")
     if layers:
         _print_layers(description["layers"])
         for part in ("features", "window", "provenance", "results"):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from scenelet.cli.completion import models
+from scenelet.cli.completion import models, rules
 from scenelet.cli.options import (
     AudioDirOption,
     ChangeOption,
@@ -28,6 +28,7 @@ from scenelet.utils.text import duration
 
 MAX_MACS_HELP = "Maximum multiply-accumulates per second of audio, e.g. 30M; width and depth are searched."
 MAX_BYTES_HELP = "Maximum bytes of parameters, zeros included, e.g. 128kB; width and depth are searched."
+RULE_HELP = "Size rule that counts and sets both limits, e.g. dcase2024; --max-macs, --max-bytes replace its numbers."
 SOURCE_HELP = "Trained weights to start from: a .scn file, a built-in model or a run folder; `none`: random weights."
 TEACHER_HELP = "Teacher to distill from: a run folder, or an .npz file of logits; may be repeated."
 
@@ -50,6 +51,7 @@ def train(
         str | None,
         typer.Option("--max-bytes", help=MAX_BYTES_HELP),
     ] = None,
+    rule: Annotated[str | None, typer.Option(help=RULE_HELP, autocompletion=rules)] = None,
     teacher: Annotated[list[Path] | None, typer.Option(help=TEACHER_HELP)] = None,
     source: Annotated[str | None, typer.Option("--from", help=SOURCE_HELP, autocompletion=models)] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted run.")] = False,
@@ -62,6 +64,7 @@ def train(
     from scenelet.data.background import add_background
     from scenelet.data.load import load_table
     from scenelet.data.splits import make_split
+    from scenelet.model.rules import find_rule
     from scenelet.training.preflight import check_batch_size
     from scenelet.training.ranks import Rank
     from scenelet.training.source import NO_SOURCE, default_source, read_source
@@ -76,8 +79,15 @@ def train(
     macs_limit = None if max_macs is None else parse_count("--max-macs", max_macs)
     bytes_limit = None if max_bytes is None else parse_bytes("--max-bytes", max_bytes)
     widths = [part for part in changes if part.partition("=")[0] == "network.width"]
-    if widths and (macs_limit, bytes_limit) != (None, None):
-        raise UsageError(f"--max-macs and --max-bytes search network.width; leave out --set {widths[0]}, or them")
+    size_rule = None if rule is None else find_rule(rule, needs_limits=True)
+    if size_rule is not None:
+        macs_limit = size_rule.max_macs if macs_limit is None else macs_limit
+        bytes_limit = size_rule.max_bytes if bytes_limit is None else bytes_limit
+    has_limits = (macs_limit, bytes_limit) != (None, None)
+    if widths and has_limits:
+        raise UsageError(
+            f"--max-macs, --max-bytes and --rule search network.width; leave out --set {widths[0]}, or them"
+        )
     if not resume and not rank.is_worker:
         check_folder_is_new(out, RESUME_HINT)
     for path in teacher or ():
@@ -91,7 +101,7 @@ def train(
     if config is not None:
         table = add_background(table, config.data)
         clips = make_split(table, config.split).train
-        if source is None and not (recipe or teacher or macs_limit or bytes_limit or is_begun(out)):
+        if source is None and not (recipe or teacher or has_limits or is_begun(out)):
             source = default_source(clips, table.background, list(parse_changes(changes)))
     with suppress_messages(rank.is_worker), spinner("Loading PyTorch"):
         from scenelet.evaluation.metrics import accuracy_text
@@ -105,7 +115,7 @@ def train(
         recipe=recipe or "default",
         resume=resume,
         teachers=teacher or (),
-        limits=NetworkLimits(macs_limit, bytes_limit),
+        limits=NetworkLimits(macs_limit, bytes_limit, size_rule),
         source=None if source == NO_SOURCE else source,
         trainer=chosen.trainer,
     )
