@@ -1,27 +1,20 @@
 """`scenelet info`."""
 
-import dataclasses
 import json
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from scenelet.cli.completion import models, rules
+from scenelet.cli.info_compare import compare
+from scenelet.cli.info_rules import check_rule, print_fact, print_sizes
 from scenelet.cli.options import MODEL_HELP, Format, FormatOption, QuietOption
-from scenelet.errors import ModelFileError, UsageError
+from scenelet.errors import UsageError
 from scenelet.utils.text import pluralize
 
-if TYPE_CHECKING:
-    from scenelet.model.rules import Rule, RuleResult
-    from scenelet.model.scene_model import SceneModel
-    from scenelet.model.summary import ModelSummary
-
 RULE_HELP = "Size rule, e.g. dcase2024: print its count and limits; exit status 1 if they are exceeded."
-WIDTH, NAME_WIDTH = 80, 20
-"""Width of the description, and of the names in it, in characters."""
 
 
 def info(
@@ -57,7 +50,7 @@ def info(
     file = read_bytes(path)
     decoded = decode_model(file, str(path))
     if limits is not None:
-        check(limits, decoded, len(file), format)
+        check_rule(limits, decoded, len(file), format)
         return
     description = describe_model(decoded, file, str(path))
     description["microcontroller"] = describe_footprint(decoded, mhz)
@@ -69,93 +62,8 @@ def info(
             print(f"its card: {written}")
 
 
-def check(rule: "Rule", model: "SceneModel", disk_bytes: int, format: Format) -> None:
-    """Print the costs of a model by a size rule beside its limits; exit with status 1 if they are exceeded."""
-    from scenelet.model.rules import apply_rule
-
-    found = apply_rule(rule, model, disk_bytes)
-    if format is Format.json:
-        print(json.dumps(found.to_json(), indent=2))
-    else:
-        _print_fact("rule", f"{rule.name}: {rule.counts}")
-        _print_fact("bytes", f"{found.bytes:,}{_limit(found.max_bytes)}")
-        if found.macs is not None:
-            _print_fact("multiply-adds", f"{found.macs:,} per clip of {found.clip_seconds:g} s{_limit(found.max_macs)}")
-        _print_fact("result", _verdict(found))
-        if not found.is_within and found.clip_seconds is not None and model.window.seconds > found.clip_seconds:
-            _print_fact("", f"A clip counts as a whole window of {model.window.seconds:g} s, to which it is padded.")
-    if not found.is_within:
-        raise typer.Exit(1)
-
-
-def _limit(limit: int | None) -> str:
-    return "" if limit is None else f"; limit {limit:,}"
-
-
-def _verdict(found: "RuleResult") -> str:
-    if found.max_bytes is None:
-        return "no limits"
-    return "within the limits" if found.is_within else f"exceeds the limits by {' and '.join(found.excesses)}"
-
-
-def compare(folder: Path, format: Format, plot: Path | None, rule: "Rule | None" = None) -> None:
-    """Print one row per model of a folder; models that cannot be read are named on stderr and skipped.
-
-    With a rule, the exit status is 1 if a model exceeds its limits or cannot be read.
-    """
-    from scenelet.evaluation.size_plot import plot_sizes
-    from scenelet.model.summary import summarize
-    from scenelet.utils.console import print_message, print_warning, track
-    from scenelet.utils.files import replace_file, walk_files
-
-    if plot is not None and plot.suffix != ".png":
-        raise UsageError(f"{plot}: a picture's name ends in .png")
-    files = [file for file in walk_files(folder) if file.suffix == ".scn"]
-    if not files:
-        raise ModelFileError(f"{folder}: holds no model files (NAME.scn); give another folder")
-    rows = []
-    for file in track(files, "Reading", len(files)):
-        try:
-            rows.append(summarize(file, folder, rule))
-        except ModelFileError as error:
-            print_warning(f"left out: {error}")
-    if not rows:
-        raise ModelFileError(f"{folder}: none of its {len(files)} model files can be read; give another folder")
-    if format is Format.json:
-        by_rule = [{} if row.rule is None else {"rule": row.rule.to_json()} for row in rows]
-        print(json.dumps([dataclasses.asdict(row) | more for row, more in zip(rows, by_rule, strict=True)], indent=2))
-    else:
-        _print_rows(rows, rule)
-    if plot is not None:
-        replace_file(plot, plot_sizes(rows))
-        unknown = sum(row.accuracy is None for row in rows)
-        without = f"; left out: {pluralize(unknown, 'model')} of unknown accuracy" if unknown else ""
-        print_message(f"written: {plot}{without}")
-    if rule is not None and (len(rows) < len(files) or any(row.rule and not row.rule.is_within for row in rows)):
-        raise typer.Exit(1)
-
-
-def _print_rows(rows: "list[ModelSummary]", rule: "Rule | None") -> None:
-    """Print a table of models: sizes, costs and accuracy; with a rule, its count and what exceeds its limits."""
-    width = max(len("model"), *(len(row.name) for row in rows))
-    heads = f"{'2024 rule, kB':>13}  {'M MAC/s':>8}" if rule is None else f"{f'rule, {rule.unit}':>13}  {'M MACs':>8}"
-    print(f"{'model':<{width}}  {'disk, kB':>9}  {heads}  {'accuracy, %':>11}")
-    for row in rows:
-        accuracy = "not known" if row.accuracy is None else f"{100 * row.accuracy:.2f}"
-        notes = [f"({row.subset})"] if row.subset == "validation" else []
-        counted, cost = f"{row.parameter_bytes / 1000:,.2f}", f"{row.macs_per_second / 1e6:,.2f}"
-        if rule is not None and row.rule is not None:
-            counted = rule.format_bytes(row.rule.bytes).split()[0]
-            cost = "" if row.rule.macs is None else f"{row.rule.macs / 1e6:,.2f}"
-            notes.append(_verdict(row.rule))
-        end = "  ".join(["", *notes])
-        print(f"{row.name:<{width}}  {row.disk_bytes / 1000:9,.2f}  {counted:>13}  {cost:>8}  {accuracy:>11}{end}")
-
-
 def print_description(description: dict[str, Any], layers: bool = False) -> None:
     """Print results, costs, sizes and origin in 80 columns; optionally the layers and all settings."""
-    from scenelet.model.rules import RULES
-
     features, window = description["features"], description["window"]
     field, parts = description["receptive_field"], description["file_parts"]
     mega = f"{description['macs_per_second'] / 1e6:,.1f} M per second of sound, {description['macs'] / 1e6:,.1f} M"
@@ -177,13 +85,8 @@ def print_description(description: dict[str, Any], layers: bool = False) -> None
         "licenses": "; ".join(map(plain, description["licenses"])) or "unknown",
     }
     for name, text in facts.items():
-        _print_fact(name, text)
-    print("\nsize by rule, and M multiply-adds per clip")
-    for name, rule in RULES.items():
-        macs = description["rules"][name]["macs"]
-        cost = "" if macs is None or rule.max_macs is None else f"{macs / 1e6:,.2f}"
-        size = rule.format_bytes(description["bytes"][name])
-        _print_fact(name, f"{size:<12}{cost:>7}  {rule.text}")
+        print_fact(name, text)
+    print_sizes(description["rules"])
     if layers:
         _print_layers(description["layers"])
         for part in ("features", "window", "provenance", "results"):
@@ -276,11 +179,6 @@ def _bound(parts: dict[str, int]) -> str:
         return "none can be pruned"
     excess = 100 * (parts["weights"] / parts["weights_bound"] - 1)
     return f"{abs(excess):.1f} % {'above' if excess >= 0 else 'below'} their order-0 entropy"
-
-
-def _print_fact(name: str, text: str) -> None:
-    indent = " " * NAME_WIDTH
-    print(textwrap.fill(f"{name:<{NAME_WIDTH}}{text}", WIDTH, subsequent_indent=indent, break_on_hyphens=False))
 
 
 def _print_layers(layers: list[dict[str, Any]]) -> None:

@@ -21,7 +21,7 @@ class Rule:
         name: its name, as in `scenelet.model.sizes.sizes`.
         year: the year of the challenge; None: the rule belongs to no challenge.
         unit: the unit in which its bytes are usually printed; kB is 1000 bytes and KiB 1024.
-        counts: what it counts, in one line.
+        counts: what it counts, in one line; the bytes of a parameter are those of its type.
         max_bytes: its limit in bytes, or None.
         max_macs: its limit in multiply-accumulates per clip, or None.
         clip_seconds: length of the year's clips, or None.
@@ -48,30 +48,31 @@ class Rule:
         """What the rule counts and its limits, in words.
 
         >>> RULES["dcase2020"].text, RULES["disk"].text
-        ('kept weights without norms, by type; limit 500 KiB', 'the file, everything in it')
+        ('kept weights without norms; limit 500 KiB', 'the file, everything in it')
+        >>> RULES["dcase2024"].text
+        'all parameters; limit 128 kB, and 30 M multiply-adds per clip of 1 s'
         """
-        limits = [] if self.max_bytes is None else [self.format_bytes(self.max_bytes).replace(".00", "")]
+        if self.max_bytes is None:
+            return self.counts
+        limit = self.format_bytes(self.max_bytes).replace(".00", "")
         if self.max_macs is not None:
-            limits.append(f"{self.max_macs / 1e6:g} M multiply-adds per clip of {self.clip_seconds:g} s")
-        return f"{self.counts}; limit {', '.join(limits)}" if limits else self.counts
+            limit += f", and {self.max_macs / 1e6:g} M multiply-adds per clip of {self.clip_seconds:g} s"
+        return f"{self.counts}; limit {limit}"
 
 
-BY_TYPE = "all parameters, zeros included, by type"
-RULES = {
-    rule.name: rule
-    for rule in (
-        Rule("paper", None, "kB", "kept weights and all norm parameters, by type"),
-        Rule("dcase2020", 2020, "KiB", "kept weights without norms, by type", 500 * 1024, None, 10),
-        Rule("dcase2020_with_ssn", 2020, "KiB", "the same, with sub-spectral norms' parameters", 500 * 1024, None, 10),
-        Rule("dcase2021", 2021, "kB", "weights that are not zero, and all norm parameters, by type", 128_000, None, 10),
-        Rule("dcase2022", 2022, "kB", "all parameters, zeros included, 1 byte each (int8)", 128_000, 30_000_000, 1),
-        Rule("dcase2023", 2023, "kB", BY_TYPE, 128_000, 30_000_000, 1),
-        Rule("dcase2024", 2024, "kB", BY_TYPE, 128_000, 30_000_000, 1),
-        Rule("dcase2025", 2025, "kB", f"{BY_TYPE}, of each device's model", 128_000, 30_000_000, 1),
-        Rule("disk", None, "kB", "the file, everything in it"),
-    )
-}
-"""Mapping from the name of a size rule to the rule."""
+_RULES = (
+    Rule("paper", None, "kB", "kept weights and all norm parameters"),
+    Rule("dcase2020", 2020, "KiB", "kept weights without norms", 500 * 1024, None, 10),
+    Rule("dcase2020_with_ssn", 2020, "KiB", "kept weights, sub-spectral norms", 500 * 1024, None, 10),
+    Rule("dcase2021", 2021, "kB", "nonzero weights and all norms", 128_000, None, 10),
+    Rule("dcase2022", 2022, "kB", "all parameters, as int8", 128_000, 30_000_000, 1),
+    Rule("dcase2023", 2023, "kB", "all parameters", 128_000, 30_000_000, 1),
+    Rule("dcase2024", 2024, "kB", "all parameters", 128_000, 30_000_000, 1),
+    Rule("dcase2025", 2025, "kB", "all parameters", 128_000, 30_000_000, 1),
+    Rule("disk", None, "kB", "the file, everything in it"),
+)
+RULES = {rule.name: rule for rule in _RULES}
+"""Mapping from the name of a size rule to the rule. That of 2025 holds for each device's model."""
 
 
 @dataclass(frozen=True)
