@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from scenelet.cli.options import parse_bytes, parse_count
-from scenelet.config import RunConfig
+from scenelet.config import RunConfig, WindowConfig
 from scenelet.config import run_folder as runs
 from scenelet.config.recipes import load_recipe
 from scenelet.errors import UsageError
+from scenelet.model.rules import RULES
 from scenelet.training.network import load_network
 from scenelet.training.train import train
 from scenelet.training.width_search import NetworkCosts, NetworkLimits, network_costs, search_width
@@ -26,8 +27,12 @@ def config() -> RunConfig:
     return load_recipe("paper_short", [*(f"features.{setting}" for setting in features), "window.seconds=1"])
 
 
+def with_network(config: RunConfig, **network: int) -> RunConfig:
+    return config.model_copy(update={"network": config.network.model_copy(update=network)})
+
+
 def cost(config: RunConfig, **network: int) -> NetworkCosts:
-    return network_costs(config.model_copy(update={"network": config.network.model_copy(update=network)}), LABELS)
+    return network_costs(with_network(config, **network), LABELS)
 
 
 def search(config: RunConfig, limits: NetworkLimits) -> tuple[RunConfig, NetworkCosts]:
@@ -175,6 +180,46 @@ def test_search_width_of_bc_resnet_below_the_narrowest_raises(config: RunConfig)
     changed["features"] = load_recipe("paper_short", ["features.n_mels=64", "features.hop_length=2048"]).features
     with pytest.raises(UsageError, match="even the narrowest bc_resnet takes"):
         search(config.model_copy(update=changed), NetworkLimits(macs=100))
+
+
+def test_network_costs_by_a_rule_are_those_of_the_rule(config: RunConfig) -> None:
+    """A network of width 4 in int8 has zeros by rounding. They do not count as such, since training moves weights."""
+    small = with_network(config, width=4, sub_bands=2)
+    small = small.model_copy(update={"prune": load_recipe("paper_short", ["prune.dtype=int8"]).prune})
+    plain = network_costs(small, LABELS)
+    by_rule = {name: network_costs(small, LABELS, RULES[name]) for name in ("dcase2020", "dcase2021", "dcase2022")}
+    assert by_rule["dcase2022"].parameter_bytes == plain.parameters < plain.parameter_bytes
+    assert by_rule["dcase2021"].parameter_bytes == plain.parameter_bytes
+    assert by_rule["dcase2020"].parameter_bytes < plain.parameters
+    norms = plain.parameter_bytes - plain.parameters  # two bytes each
+    assert by_rule["dcase2022"].macs == plain.macs + norms  # in this network, each norm is called once
+    assert by_rule["dcase2021"].macs == by_rule["dcase2020"].macs == 10 * by_rule["dcase2022"].macs  # clips of 10 s
+
+
+def test_search_width_by_a_rule_uses_its_counts_up_to_the_last(config: RunConfig) -> None:
+    rule = RULES["dcase2024"]
+    exact = network_costs(with_network(config, width=20), LABELS, rule)
+    for limits, width in (
+        (NetworkLimits(exact.macs, None, rule), 20),
+        (NetworkLimits(exact.macs - 1, None, rule), 19),
+        (NetworkLimits(None, exact.parameter_bytes, rule), 20),
+        (NetworkLimits(None, exact.parameters, RULES["dcase2022"]), 20),
+    ):
+        found, measured = search(config, limits)
+        assert found.network.width == width
+        assert measured == network_costs(found, LABELS, limits.rule)
+
+
+def test_search_width_by_a_rule_counts_long_windows_in_full(config: RunConfig) -> None:
+    rule, long = RULES["dcase2024"], config.model_copy(update={"window": WindowConfig(seconds=4)})
+    assert network_costs(long, LABELS).macs < 1.1 * network_costs(config, LABELS).macs
+    assert network_costs(long, LABELS, rule).macs > 3.5 * network_costs(config, LABELS, rule).macs
+    with pytest.raises(UsageError, match=r"or windows as short as the clip \(window.seconds=1\)") as caught:
+        search(long, NetworkLimits(500, None, rule))
+    narrowest = network_costs(with_network(long, width=1, repeats=1), LABELS, rule)
+    assert f"takes {narrowest.macs:,} multiply-accumulates per clip of 1 s and " in str(caught.value)
+    with pytest.raises(UsageError, match=r"coarser features$"):
+        search(config, NetworkLimits(500, None, rule))
 
 
 def test_search_width_of_a_network_of_one_size_raises(config: RunConfig) -> None:
