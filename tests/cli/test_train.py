@@ -110,7 +110,7 @@ def test_train_from_an_unusable_source_is_one_sentence(
         (["--rule", "dcase2021", "--max-bytes", "64kB"], (None, 64_000, "dcase2021")),
         (["--max-bytes", "64kB"], (None, 64_000, None)),
     ],
-    ids=" ".join,
+    ids=["rule", "fewer macs", "fewer bytes", "no rule"],
 )
 def test_train_rule_sets_the_limits_that_no_option_sets(
     command: Command,
