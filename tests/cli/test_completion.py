@@ -54,6 +54,8 @@ def test_completion_offers_names(folder: Path) -> None:
 def test_completion_offers_settings_and_choices(folder: Path) -> None:
     assert offers("scenelet train x --set ", folder) == [f"{key}=" for key in setting_keys()]
     assert offers("scenelet evaluate esc10 x --split t", folder) == ["test", "train"]
+    assert offers("scenelet info esc10 --rule dcase2024", folder) == ["dcase2024"]
+    assert offers("scenelet train x --rule dcase2020", folder) == ["dcase2020", "dcase2020_with_ssn"]
     assert offers("scenelet reproduce table", folder) == ["table2", "table3", "table4"]
     assert offers("scenelet compress run --dtype int", folder) == ["int8", "int4"]
     assert offers("scenelet compress run --max-bytes ", folder) == []

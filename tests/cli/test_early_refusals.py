@@ -36,6 +36,12 @@ def test_commands_refuse_before_pytorch_is_loaded(command: Command, tone_set: Pa
         (("train", tone_set, "--out", run, "--set", "loss.activation=sotfmax"), 2, "did you mean 'softmax'?"),
         (("train", tone_set, "--out", run, "--teacher", tmp_path), 1, "not a run folder"),
         (("train", tone_set, "--out", run, "--max-macs", "many"), 2, "--max-macs many"),
+        (("train", tone_set, "--out", run, "--rule", "dcase24"), 2, "did you mean 'dcase2024'?"),
+        (
+            ("train", tone_set, "--out", run, "--rule", "paper"),
+            2,
+            "this size rule has no limits; give one of dcase2020",
+        ),
         (
             ("train", tone_set, "--out", run, "--set", "trainer.devices=3", "--set", "schedule.batch_size=2"),
             2,

@@ -51,14 +51,14 @@ def test_info_folder_has_a_row_per_model(folder: Path, capsys: pytest.CaptureFix
     for row in found:
         disk = (folder / f"{row['name']}.scn").stat().st_size
         assert row["disk_bytes"] == disk
-        assert row["parameter_bytes"] == sizes(held, disk)["dcase2022"]
+        assert row["parameter_bytes"] == sizes(held, disk)["dcase2024"]
         assert row["macs_per_second"] == round(macs(held.nodes, held.array_shapes, held.input_shape) / 0.2)
 
 
 def test_info_folder_table_names_the_split(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     info(str(folder))
     head, *lines = capsys.readouterr().out.splitlines()
-    assert re.split(r"\s{2,}", head) == ["model", "disk, kB", "2022 rule, kB", "M MAC/s", "accuracy, %"]
+    assert re.split(r"\s{2,}", head) == ["model", "disk, kB", "2024 rule, kB", "M MAC/s", "accuracy, %"]
     ends = [re.split(r"\s{2,}", line)[4:] for line in lines]
     assert ends == [["75.00"], ["62.50", "(validation)"], ["not known"]]
     assert len({line.index(end[0]) + len(end[0]) for line, end in zip(lines, ends, strict=True)} | {len(head)}) == 1

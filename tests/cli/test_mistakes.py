@@ -107,6 +107,8 @@ def test_train_wrong_settings_are_one_line_errors(run: Run, tone_set: Path, tmp_
         assert (code, words in line) == (2, True)
     code, line = run("train", tone_set, "--out", out, "--set", "network.width=8", "--max-bytes", "64kB")
     assert (code, "leave out --set network.width=8, or them" in line) == (2, True)
+    code, line = run("train", tone_set, "--out", out, "--set", "network.width=8", "--rule", "dcase2024")
+    assert (code, "leave out --set network.width=8, or them" in line) == (2, True)
     assert run("train", tone_set, "--out", out, "--fold", "9")[0] in (1, 2)
     assert run("train", tone_set, "--out", out, "--recipe", "fats")[0] == 2
     assert run("train", tone_set)[0] == 2

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,6 +83,7 @@ def test_train_on_few_clips_starts_from_the_default_source(
         (["--from", "TABLE"], "tones.csv: "),
         (["--from", "esc10", "--set", "network.width=8"], "network.width: 8 contradicts --from esc10"),
         (["--from", "esc10", "--max-macs", "2M"], "choose the network, and --from has one"),
+        (["--from", "esc10", "--rule", "dcase2024"], "choose the network, and --from has one"),
         (
             ["--from", "none", "--set", "transfer.freeze=true"],
             "there are no trained weights to freeze; name some with --from",
@@ -98,6 +100,52 @@ def test_train_from_an_unusable_source_is_one_sentence(
     assert message in err
     assert err.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "limits"),
+    [
+        (["--rule", "dcase2024"], (30_000_000, 128_000, "dcase2024")),
+        (["--rule", "dcase2024", "--max-macs", "5M"], (5_000_000, 128_000, "dcase2024")),
+        (["--rule", "dcase2021", "--max-bytes", "64kB"], (None, 64_000, "dcase2021")),
+        (["--max-bytes", "64kB"], (None, 64_000, None)),
+    ],
+    ids=["rule", "fewer macs", "fewer bytes", "no rule"],
+)
+def test_train_rule_sets_the_limits_that_no_option_sets(
+    command: Command,
+    tone_set: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+    limits: tuple[int | None, int | None, str | None],
+) -> None:
+    """A network within limits is a new one, so few clips are no reason to start from trained weights."""
+    from scenelet.training import train as training
+
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(training, "train", lambda *_, **options: given.update(options) or {})
+    assert command("train", tone_set, "--out", tmp_path / "run", "--fold", "1", *options)[0] == 0
+    found = given["limits"]
+    assert (found.macs, found.parameter_bytes, found.rule and found.rule.name) == limits
+    assert given["source"] is None
+
+
+@pytest.mark.slow
+def test_train_by_a_rule_makes_a_model_within_it(
+    command: Command, tone_set: Path, tiny_settings: list[str], tmp_path: Path
+) -> None:
+    run, path = tmp_path / "run", tmp_path / "m.scn"
+    settings = [setting for setting in tiny_settings if not setting.startswith("network.width")]
+    small = [part for setting in [*settings, "schedule.epochs=1"] for part in ("--set", setting)]
+    limits = ("--rule", "dcase2024", "--max-bytes", "9kB")
+    code, _, err = command("train", tone_set, "--out", run, "--fold", "1", *small, *limits)
+    assert code == 0, err
+    assert "multiply-accumulates per clip of 1 s" in err
+    assert command("compress", run, "--out", path)[0] == 0
+    code, printed, _ = command("info", path, "--rule", "dcase2024", "--format", "json")
+    assert code == 0
+    assert 0 < json.loads(printed)["bytes"] <= 9_000
 
 
 @pytest.mark.parametrize("fold", ['a"b', r"A\1"])

@@ -9,8 +9,9 @@ from helpers.tiny_model import changed, tiny_model, with_known_sounds
 from scenelet import __version__
 from scenelet.export.model_card import model_card
 from scenelet.model.costs import macs
+from scenelet.model.rules import RULES
 from scenelet.model.scene_model import SceneModel
-from scenelet.model.sizes import SIZE_RULES, sizes
+from scenelet.model.sizes import sizes
 
 HEADINGS = [
     "# my model",
@@ -79,7 +80,7 @@ def test_model_card_has_a_row_for_every_size_rule() -> None:
     under = part(lines_of(model), "## Size")
     rows = {cells(row)[0]: cells(row)[1:] for row in under if row.startswith("| ") and not row.startswith("| rule")}
     rule_bytes = sizes(model, 4321)
-    assert rows == {rule: [f"{rule_bytes[rule]:,}", content] for rule, (_, content) in SIZE_RULES.items()}
+    assert rows == {name: [f"{rule_bytes[name]:,}", rule.text] for name, rule in RULES.items()}
     assert rows["disk"][0] == "4,321"
     costs = f"{macs(model.nodes, model.array_shapes, model.input_shape) / 0.2 / 1e6:,.1f} M multiply-accumulates"
     for piece in (f"{model.counts.parameters:,} parameters", f"{model.counts.parameters_kept:,} kept", costs):

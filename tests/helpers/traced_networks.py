@@ -24,6 +24,7 @@ ALL_NETWORKS = [
     {"name": "cp_mobile", "width": 16, "residual_norm": True},
     {"name": "shared_resnet", "width": 8, "members": 3},
     {"name": "bc_resnet", "width": 8, "sub_bands": 2, "blocks": 1, "members": 2},
+    {"name": "dcase2021_baseline", "n_mels": 64, "frames": FRAMES},
 ]
 """Small networks of every kind, with each setting that changes the operations."""
 
@@ -48,9 +49,10 @@ def random_network(
                 norm.running_var.sqrt() * torch.randn(norm.running_mean.shape, generator=generator) / 5
             )
             norm.running_var.mul_(torch.rand(norm.running_var.shape, generator=generator) + 0.5)
-    for dense in network.modules():
-        if isinstance(dense, nn.Linear):
-            nn.init.normal_(dense.weight, generator=generator)
+    dense_layers = [m for m in network.modules() if isinstance(m, nn.Linear)]
+    for dense in dense_layers:  # large weights in a chain of dense layers would leave only probabilities of 0 and 1
+        deviation = 1.0 if len(dense_layers) <= members else dense.in_features**-0.5
+        nn.init.normal_(dense.weight, std=deviation, generator=generator)
     mean = torch.randn(64, generator=generator) * 10 - 40
     deviation = torch.rand(64, generator=generator) * 10 + 5
     return StandardizedNetwork(network, mean, deviation).eval()

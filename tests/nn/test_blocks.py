@@ -56,7 +56,9 @@ def test_to_channels_last_changes_memory_but_not_values() -> None:
     assert torch.equal(layer.weight, before)
 
 
-@pytest.mark.parametrize("name", ["shared_resnet", "cp_resnet", "bc_resnet", "cp_mobile", "dcase2020_baseline"])
+@pytest.mark.parametrize(
+    "name", ["shared_resnet", "cp_resnet", "bc_resnet", "cp_mobile", "dcase2020_baseline", "dcase2021_baseline"]
+)
 def test_to_channels_last_includes_networks_of_one_channel(name: str) -> None:
     """The stem's weight is the same memory in both layouts, and only its strides tell PyTorch which one to use."""
     network = to_channels_last(create_model(name, num_classes=3, in_channels=1))

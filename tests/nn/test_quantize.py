@@ -113,7 +113,7 @@ def test_round_network_computes_what_its_file_computes(name: str, settings: dict
     model = to_scene_model(network, ("a", "b", "c"), features, window, None, dtype)
     layers = {id(m.weight) for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)}
     bytes_of_each = (p.numel() * (1 if id(p) in layers else 2) for p in network.parameters())
-    assert sizes(model, 0)["dcase2022"] == sum(bytes_of_each)
+    assert sizes(model, 0)["dcase2024"] == sum(bytes_of_each)
     path = tmp_path / "m.scn"
     write_model(model, path)
     stored = read_model(path)

@@ -19,7 +19,14 @@ def test_create_model_suggests_a_similar_name() -> None:
 
 
 def test_list_models_is_sorted_and_complete() -> None:
-    assert list_models() == ["bc_resnet", "cp_mobile", "cp_resnet", "dcase2020_baseline", "shared_resnet"]
+    assert list_models() == [
+        "bc_resnet",
+        "cp_mobile",
+        "cp_resnet",
+        "dcase2020_baseline",
+        "dcase2021_baseline",
+        "shared_resnet",
+    ]
 
 
 def test_model_settings_are_those_of_the_class() -> None:

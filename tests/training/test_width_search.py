@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from scenelet.cli.options import parse_bytes, parse_count
-from scenelet.config import RunConfig
+from scenelet.config import RunConfig, WindowConfig
 from scenelet.config import run_folder as runs
 from scenelet.config.recipes import load_recipe
 from scenelet.errors import UsageError
+from scenelet.model.rules import RULES
 from scenelet.training.network import load_network
 from scenelet.training.train import train
 from scenelet.training.width_search import NetworkCosts, NetworkLimits, network_costs, search_width
@@ -26,8 +27,12 @@ def config() -> RunConfig:
     return load_recipe("paper_short", [*(f"features.{setting}" for setting in features), "window.seconds=1"])
 
 
+def with_network(config: RunConfig, **network: int) -> RunConfig:
+    return config.model_copy(update={"network": config.network.model_copy(update=network)})
+
+
 def cost(config: RunConfig, **network: int) -> NetworkCosts:
-    return network_costs(config.model_copy(update={"network": config.network.model_copy(update=network)}), LABELS)
+    return network_costs(with_network(config, **network), LABELS)
 
 
 def search(config: RunConfig, limits: NetworkLimits) -> tuple[RunConfig, NetworkCosts]:
@@ -49,14 +54,14 @@ def test_search_width_finds_the_widest_within_a_limit(config: RunConfig, limits:
 
 def test_search_width_may_use_a_limit_up_to_the_last_byte(config: RunConfig) -> None:
     exact = cost(config, width=20)
-    assert exact.within(NetworkLimits(exact.macs_per_second, exact.parameter_bytes))
+    assert exact.within(NetworkLimits(exact.macs, exact.parameter_bytes))
     assert search(config, NetworkLimits(parameter_bytes=exact.parameter_bytes))[0].network.width == 20
-    assert search(config, NetworkLimits(macs_per_second=exact.macs_per_second - 1))[0].network.width == 19
+    assert search(config, NetworkLimits(macs=exact.macs - 1))[0].network.width == 19
 
 
 @pytest.mark.parametrize(("by_macs", "by_bytes"), [(18, 22), (22, 18)])
 def test_search_width_meets_both_limits(config: RunConfig, by_macs: int, by_bytes: int) -> None:
-    limits = NetworkLimits(cost(config, width=by_macs).macs_per_second, cost(config, width=by_bytes).parameter_bytes)
+    limits = NetworkLimits(cost(config, width=by_macs).macs, cost(config, width=by_bytes).parameter_bytes)
     assert search(config, limits)[0].network.width == 18
 
 
@@ -75,24 +80,24 @@ def test_network_costs_count_bytes_in_the_weight_format(config: RunConfig) -> No
 
 def test_search_width_reduces_depth_only_if_too_narrow(config: RunConfig) -> None:
     deep, less = cost(config, width=16), cost(config, width=16, repeats=2)
-    found = search(config, NetworkLimits(deep.macs_per_second))[0].network
+    found = search(config, NetworkLimits(deep.macs))[0].network
     assert (found.width, found.repeats) == (16, 3)
     own = config.model_copy(update={"network": config.network.model_copy(update={"shared": False})})
     limits = NetworkLimits(parameter_bytes=cost(own, width=16).parameter_bytes)
     assert cost(own, width=18, repeats=1).within(limits)  # it could be wider with fewer layers
     found = search(own, limits)[0].network
     assert (found.width, found.repeats) == (16, 3)
-    assert less.macs_per_second < deep.macs_per_second
-    shallower = search(config, NetworkLimits(less.macs_per_second))[0].network
+    assert less.macs < deep.macs
+    shallower = search(config, NetworkLimits(less.macs))[0].network
     assert (shallower.width, shallower.repeats) == (16, 2)
 
 
 def test_search_width_prefers_widest_then_deepest(config: RunConfig) -> None:
-    limits = NetworkLimits(cost(config, width=14, repeats=1).macs_per_second)
+    limits = NetworkLimits(cost(config, width=14, repeats=1).macs)
     assert not cost(config, width=14, repeats=2).within(limits)
     found = search(config, limits)[0].network
     assert (found.width, found.repeats) == (14, 1)
-    limits = NetworkLimits(cost(config, width=3).macs_per_second)
+    limits = NetworkLimits(cost(config, width=3).macs)
     assert not cost(config, width=4, repeats=1).within(limits)
     found = search(config, limits)[0].network
     assert (found.width, found.repeats) == (3, 3)
@@ -157,7 +162,7 @@ def test_search_width_of_a_network_without_depth_setting(config: RunConfig) -> N
     ("limits", "words"),
     [
         (NetworkLimits(parameter_bytes=500), "bytes of parameters; raise the limits"),
-        (NetworkLimits(macs_per_second=500), "multiply-accumulates per second"),
+        (NetworkLimits(macs=500), "multiply-accumulates per second"),
     ],
     ids=["bytes", "macs"],
 )
@@ -165,7 +170,7 @@ def test_search_width_below_the_narrowest_raises(config: RunConfig, limits: Netw
     narrowest = cost(config, width=1, repeats=1)
     with pytest.raises(UsageError, match=words) as caught:
         search(config, limits)
-    assert f"takes {narrowest.macs_per_second:,} " in str(caught.value)
+    assert f"takes {narrowest.macs:,} " in str(caught.value)
     assert f" {narrowest.parameter_bytes:,} bytes" in str(caught.value)
 
 
@@ -174,7 +179,47 @@ def test_search_width_of_bc_resnet_below_the_narrowest_raises(config: RunConfig)
     changed = {"network": load_recipe("paper_short", settings).network}
     changed["features"] = load_recipe("paper_short", ["features.n_mels=64", "features.hop_length=2048"]).features
     with pytest.raises(UsageError, match="even the narrowest bc_resnet takes"):
-        search(config.model_copy(update=changed), NetworkLimits(macs_per_second=100))
+        search(config.model_copy(update=changed), NetworkLimits(macs=100))
+
+
+def test_network_costs_by_a_rule_are_those_of_the_rule(config: RunConfig) -> None:
+    """A network of width 4 in int8 has zeros by rounding. They do not count as such, since training moves weights."""
+    small = with_network(config, width=4, sub_bands=2)
+    small = small.model_copy(update={"prune": load_recipe("paper_short", ["prune.dtype=int8"]).prune})
+    plain = network_costs(small, LABELS)
+    by_rule = {name: network_costs(small, LABELS, RULES[name]) for name in ("dcase2020", "dcase2021", "dcase2022")}
+    assert by_rule["dcase2022"].parameter_bytes == plain.parameters < plain.parameter_bytes
+    assert by_rule["dcase2021"].parameter_bytes == plain.parameter_bytes
+    assert by_rule["dcase2020"].parameter_bytes < plain.parameters
+    norms = plain.parameter_bytes - plain.parameters  # two bytes each
+    assert by_rule["dcase2022"].macs == plain.macs + norms  # in this network, each norm is called once
+    assert by_rule["dcase2021"].macs == by_rule["dcase2020"].macs == 10 * by_rule["dcase2022"].macs  # clips of 10 s
+
+
+def test_search_width_by_a_rule_uses_its_counts_up_to_the_last(config: RunConfig) -> None:
+    rule = RULES["dcase2024"]
+    exact = network_costs(with_network(config, width=20), LABELS, rule)
+    for limits, width in (
+        (NetworkLimits(exact.macs, None, rule), 20),
+        (NetworkLimits(exact.macs - 1, None, rule), 19),
+        (NetworkLimits(None, exact.parameter_bytes, rule), 20),
+        (NetworkLimits(None, exact.parameters, RULES["dcase2022"]), 20),
+    ):
+        found, measured = search(config, limits)
+        assert found.network.width == width
+        assert measured == network_costs(found, LABELS, limits.rule)
+
+
+def test_search_width_by_a_rule_counts_long_windows_in_full(config: RunConfig) -> None:
+    rule, long = RULES["dcase2024"], config.model_copy(update={"window": WindowConfig(seconds=4)})
+    assert network_costs(long, LABELS).macs < 1.1 * network_costs(config, LABELS).macs
+    assert network_costs(long, LABELS, rule).macs > 3.5 * network_costs(config, LABELS, rule).macs
+    with pytest.raises(UsageError, match=r"or windows as short as the clip \(window.seconds=1\)") as caught:
+        search(long, NetworkLimits(500, None, rule))
+    narrowest = network_costs(with_network(long, width=1, repeats=1), LABELS, rule)
+    assert f"takes {narrowest.macs:,} multiply-accumulates per clip of 1 s and " in str(caught.value)
+    with pytest.raises(UsageError, match=r"coarser features$"):
+        search(config, NetworkLimits(500, None, rule))
 
 
 def test_search_width_of_a_network_of_one_size_raises(config: RunConfig) -> None:
@@ -193,7 +238,7 @@ def test_low_complexity_recipe_is_the_result_for_dcase_limits() -> None:
     assert found.network == tiny.network
     assert tiny.network.width == 28
     assert network_costs(tiny, ten) == measured
-    assert measured.macs_per_second <= 30_000_000
+    assert measured.macs <= 30_000_000
     assert measured.parameter_bytes <= 128_000
 
 

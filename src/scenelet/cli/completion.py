@@ -24,6 +24,13 @@ def tables(incomplete: str) -> list[str]:
     return ["table2", *list_tables(), *_files(incomplete, ".toml")]
 
 
+def rules(incomplete: str) -> list[str]:
+    """List the size rules."""
+    from scenelet.model.rules import RULES
+
+    return list(RULES)
+
+
 def settings(incomplete: str) -> list[str]:
     """List `KEY=` for every setting."""
     from scenelet.config import setting_keys

@@ -1,20 +1,20 @@
 """`scenelet info`."""
 
 import json
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from scenelet.cli.completion import models
+from scenelet.cli.completion import models, rules
+from scenelet.cli.info_compare import compare
+from scenelet.cli.info_rules import check_rule, print_fact, print_sizes
 from scenelet.cli.options import MODEL_HELP, Format, FormatOption, QuietOption
-from scenelet.errors import ModelFileError, UsageError
+from scenelet.errors import UsageError
 from scenelet.utils.text import pluralize
 
-WIDTH, NAME_WIDTH = 80, 20
-"""Width of the description, and of the names in it, in characters."""
+RULE_HELP = "Size rule, e.g. dcase2024: print its count and limits; exit status 1 if they are exceeded."
 
 
 def info(
@@ -23,6 +23,7 @@ def info(
     ],
     format: FormatOption = Format.table,
     plot: Annotated[Path | None, typer.Option(help="Folder: also plot accuracy over size to NAME.png.")] = None,
+    rule: Annotated[str | None, typer.Option(help=RULE_HELP, autocompletion=rules)] = None,
     layers: Annotated[bool, typer.Option("--layers", help="Also print the layers and all settings.")] = False,
     mhz: Annotated[
         float, typer.Option(min=1, help="Clock of a microcontroller, in MHz, for the estimate of the time.")
@@ -36,16 +37,21 @@ def info(
     from scenelet.export.c.footprint import describe_footprint
     from scenelet.model.file import decode_model, read_bytes
     from scenelet.model.pretrained import built_in, card, model_path
+    from scenelet.model.rules import find_rule
     from scenelet.model.summary import describe_model
 
+    limits = None if rule is None else find_rule(rule)
     if Path(model).is_dir() and built_in(model) is None:
-        compare(Path(model), format, plot)
+        compare(Path(model), format, plot, limits)
         return
     if plot is not None:
         raise UsageError(f"--plot compares the models of a folder, and {model} is not a folder")
     path = model_path(model)
     file = read_bytes(path)
     decoded = decode_model(file, str(path))
+    if limits is not None:
+        check_rule(limits, decoded, len(file), format)
+        return
     description = describe_model(decoded, file, str(path))
     description["microcontroller"] = describe_footprint(decoded, mhz)
     if format is Format.json:
@@ -56,49 +62,8 @@ def info(
             print(f"its card: {written}")
 
 
-def compare(folder: Path, format: Format, plot: Path | None) -> None:
-    """Print one row per model of a folder; models that cannot be read are named on stderr and skipped."""
-    from dataclasses import asdict
-
-    from scenelet.evaluation.size_plot import plot_sizes
-    from scenelet.model.summary import summarize
-    from scenelet.utils.console import print_message, print_warning, track
-    from scenelet.utils.files import replace_file, walk_files
-
-    if plot is not None and plot.suffix != ".png":
-        raise UsageError(f"{plot}: a picture's name ends in .png")
-    files = [file for file in walk_files(folder) if file.suffix == ".scn"]
-    if not files:
-        raise ModelFileError(f"{folder}: holds no model files (NAME.scn); give another folder")
-    rows = []
-    for file in track(files, "Reading", len(files)):
-        try:
-            rows.append(summarize(file, folder))
-        except ModelFileError as error:
-            print_warning(f"left out: {error}")
-    if not rows:
-        raise ModelFileError(f"{folder}: none of its {len(files)} model files can be read; give another folder")
-    if format is Format.json:
-        print(json.dumps([asdict(row) for row in rows], indent=2))
-    else:
-        width = max(len("model"), *(len(row.name) for row in rows))
-        print(f"{'model':<{width}}  {'disk, kB':>9}  {'2022 rule, kB':>13}  {'M MAC/s':>8}  {'accuracy, %':>11}")
-        for row in rows:
-            accuracy = "not known" if row.accuracy is None else f"{100 * row.accuracy:.2f}"
-            measured_on = f"  ({row.subset})" if row.subset == "validation" else ""
-            sizes = f"{row.disk_bytes / 1000:9,.2f}  {row.parameter_bytes / 1000:13,.2f}"
-            print(f"{row.name:<{width}}  {sizes}  {row.macs_per_second / 1e6:8,.2f}  {accuracy:>11}{measured_on}")
-    if plot is not None:
-        replace_file(plot, plot_sizes(rows))
-        unknown = sum(row.accuracy is None for row in rows)
-        without = f"; left out: {pluralize(unknown, 'model')} of unknown accuracy" if unknown else ""
-        print_message(f"written: {plot}{without}")
-
-
 def print_description(description: dict[str, Any], layers: bool = False) -> None:
     """Print results, costs, sizes and origin in 80 columns; optionally the layers and all settings."""
-    from scenelet.model.sizes import SIZE_RULES
-
     features, window = description["features"], description["window"]
     field, parts = description["receptive_field"], description["file_parts"]
     mega = f"{description['macs_per_second'] / 1e6:,.1f} M per second of sound, {description['macs'] / 1e6:,.1f} M"
@@ -120,11 +85,8 @@ def print_description(description: dict[str, Any], layers: bool = False) -> None
         "licenses": "; ".join(map(plain, description["licenses"])) or "unknown",
     }
     for name, text in facts.items():
-        _print_fact(name, text)
-    print("\nsize by rule")
-    for name, (unit, rule) in SIZE_RULES.items():
-        size = description["bytes"][name] / (1024 if unit == "KiB" else 1000)
-        _print_fact(name, f"{size:>9,.2f} {unit:<4} {rule}")
+        print_fact(name, text)
+    print_sizes(description["rules"])
     if layers:
         _print_layers(description["layers"])
         for part in ("features", "window", "provenance", "results"):
@@ -217,11 +179,6 @@ def _bound(parts: dict[str, int]) -> str:
         return "none can be pruned"
     excess = 100 * (parts["weights"] / parts["weights_bound"] - 1)
     return f"{abs(excess):.1f} % {'above' if excess >= 0 else 'below'} their order-0 entropy"
-
-
-def _print_fact(name: str, text: str) -> None:
-    indent = " " * NAME_WIDTH
-    print(textwrap.fill(f"{name:<{NAME_WIDTH}}{text}", WIDTH, subsequent_indent=indent, break_on_hyphens=False))
 
 
 def _print_layers(layers: list[dict[str, Any]]) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from scenelet.cli.completion import models
+from scenelet.cli.completion import models, rules
 from scenelet.cli.options import (
     AudioDirOption,
     ChangeOption,
@@ -28,6 +28,7 @@ from scenelet.utils.text import duration
 
 MAX_MACS_HELP = "Maximum multiply-accumulates per second of audio, e.g. 30M; width and depth are searched."
 MAX_BYTES_HELP = "Maximum bytes of parameters, zeros included, e.g. 128kB; width and depth are searched."
+RULE_HELP = "Size rule that counts and sets both limits, e.g. dcase2024; --max-macs, --max-bytes replace its numbers."
 SOURCE_HELP = "Trained weights to start from: a .scn file, a built-in model or a run folder; `none`: random weights."
 EACH_DEVICE_HELP = "Also fine-tune on each recording device alone; --out gets a run folder for each."
 TEACHER_HELP = "Teacher to distill from: a run folder, or an .npz file of logits; may be repeated."
@@ -51,6 +52,7 @@ def train(
         str | None,
         typer.Option("--max-bytes", help=MAX_BYTES_HELP),
     ] = None,
+    rule: Annotated[str | None, typer.Option(help=RULE_HELP, autocompletion=rules)] = None,
     teacher: Annotated[list[Path] | None, typer.Option(help=TEACHER_HELP)] = None,
     source: Annotated[str | None, typer.Option("--from", help=SOURCE_HELP, autocompletion=models)] = None,
     each_device: Annotated[bool, typer.Option("--each-device", help=EACH_DEVICE_HELP)] = False,
@@ -64,7 +66,11 @@ def train(
     from scenelet.data.background import add_background
     from scenelet.data.load import load_table
     from scenelet.data.splits import make_split
+<<<<<<< HEAD
     from scenelet.training.device_runs import plan_device_runs
+=======
+    from scenelet.model.rules import find_rule
+>>>>>>> rules
     from scenelet.training.preflight import check_batch_size
     from scenelet.training.ranks import Rank
     from scenelet.training.source import NO_SOURCE, default_source, read_source
@@ -79,8 +85,15 @@ def train(
     macs_limit = None if max_macs is None else parse_count("--max-macs", max_macs)
     bytes_limit = None if max_bytes is None else parse_bytes("--max-bytes", max_bytes)
     widths = [part for part in changes if part.partition("=")[0] == "network.width"]
-    if widths and (macs_limit, bytes_limit) != (None, None):
-        raise UsageError(f"--max-macs and --max-bytes search network.width; leave out --set {widths[0]}, or them")
+    size_rule = None if rule is None else find_rule(rule, needs_limits=True)
+    if size_rule is not None:
+        macs_limit = size_rule.max_macs if macs_limit is None else macs_limit
+        bytes_limit = size_rule.max_bytes if bytes_limit is None else bytes_limit
+    has_limits = (macs_limit, bytes_limit) != (None, None)
+    if widths and has_limits:
+        raise UsageError(
+            f"--max-macs, --max-bytes and --rule search network.width; leave out --set {widths[0]}, or them"
+        )
     if not resume and not rank.is_worker:
         check_folder_is_new(out, RESUME_HINT)
     for path in teacher or ():
@@ -95,7 +108,7 @@ def train(
     if config is not None:
         table = add_background(table, config.data)
         clips = make_split(table, config.split).train
-        if source is None and not (recipe or teacher or macs_limit or bytes_limit or is_begun(out)):
+        if source is None and not (recipe or teacher or has_limits or is_begun(out)):
             source = default_source(clips, table.background, list(parse_changes(changes)))
     start = None if source == NO_SOURCE else source
     runs = plan_device_runs(table, chosen, out, start, not is_general, resume) if each_device else []
@@ -105,6 +118,7 @@ def train(
         from scenelet.training.train_devices import train_devices
         from scenelet.training.width_search import NetworkLimits
 
+<<<<<<< HEAD
     limits, name = NetworkLimits(macs_limit, bytes_limit), recipe or "default"
     if each_device:
         results = train_devices(table, runs, recipe=name, resume=resume, teachers=teacher or (), limits=limits)
@@ -122,6 +136,20 @@ def train(
         )
         results = {"": metrics}
     if not all(results.values()):  # another process prints the results
+=======
+    metrics = train(
+        table,
+        out,
+        config,
+        recipe=recipe or "default",
+        resume=resume,
+        teachers=teacher or (),
+        limits=NetworkLimits(macs_limit, bytes_limit, size_rule),
+        source=None if source == NO_SOURCE else source,
+        trainer=chosen.trainer,
+    )
+    if not metrics:  # another process prints the results
+>>>>>>> rules
         return
     print_message(f"trained in {duration(60 * sum(metrics['minutes'] for metrics in results.values()))}")
     if format is Format.json:

@@ -21,8 +21,13 @@ from scenelet.evaluation.figures import (
     reliability_svg,
 )
 from scenelet.evaluation.history import Epoch
+<<<<<<< HEAD
 from scenelet.evaluation.report import device_models_text, most_confused, sure_text
 from scenelet.model.sizes import SIZE_RULES
+=======
+from scenelet.evaluation.report import most_confused, sure_text
+from scenelet.model.rules import RULES
+>>>>>>> rules
 from scenelet.utils.html import render
 
 MAX_GROUPS = 1000  # rows in the table of all groups; report.json has the others
@@ -71,7 +76,7 @@ def report_page(
         anchors: index of a clip -> its anchor on the listening page; None if there is no such page.
     """
     rules = [
-        {"name": name, "bytes": count, "unit": SIZE_RULES[name][0], "counts": SIZE_RULES[name][1]}
+        {"name": name, "bytes": count, "unit": RULES[name].unit, "counts": RULES[name].text}
         for name, count in model["bytes"].items()
     ]
     labels = report["labels"]

@@ -8,8 +8,9 @@ from scenelet import __version__
 from scenelet.inference.calibration import stored_calibration
 from scenelet.inference.threshold import stored_label_thresholds, stored_threshold
 from scenelet.model.costs import macs, peak_activation_bytes
+from scenelet.model.rules import RULES
 from scenelet.model.scene_model import SceneModel
-from scenelet.model.sizes import SIZE_RULES, sizes
+from scenelet.model.sizes import sizes
 from scenelet.model.summary import stored_metrics
 
 ESCAPES = {c: "&lt;" if c == "<" else f"&#{ord(c)};" for c in "|<[!`~#*\\"}
@@ -136,7 +137,7 @@ def _size(model: SceneModel, disk_bytes: int) -> list[str]:
         "",
         "| rule | bytes | what counts |",
         "|---|---|---|",
-        *(f"| {rule} | {rule_bytes[rule]:,} | {content} |" for rule, (_, content) in SIZE_RULES.items()),
+        *(f"| {name} | {rule_bytes[name]:,} | {rule.text} |" for name, rule in RULES.items()),
     ]
 
 

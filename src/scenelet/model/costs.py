@@ -3,7 +3,8 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from scenelet.model.ops import INPUT, AveragePool, Conv, Linear, MaxPool, Node, Shape
+from scenelet.model.ops import INPUT, AveragePool, Conv, Linear, MaxPool, Node, ScaleShift, Shape
+from scenelet.model.scene_model import SceneModel
 from scenelet.model.shapes import shapes
 
 IN_PLACE_OPS = ("ScaleShift", "ResidualNorm", "Relu", "Silu", "Add")
@@ -38,6 +39,45 @@ def macs(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], input_shape: 
     6
     """
     return sum(layer_macs(nodes, array_shapes, input_shape))
+
+
+def torchinfo_macs(model: SceneModel) -> int:
+    """Count the multiply-accumulates for one window as `torchinfo.summary(network).total_mult_adds` counts them.
+
+    - A convolution counts its weights and biases for each position of its output.
+    - A dense layer counts its weights and biases once, and a norm its scales and shifts once, at each call. Batch norm
+      has 2 per channel.
+    - Everything else counts nothing: the standardization of the input, the mean over members, the temperature.
+
+    A pruned weight counts as any other. The file holds a norm as one scale and shift per channel and sub-band. So the
+    count of its parameters in training tells if a sub-spectral norm has one pair per channel or one per sub-band.
+
+    Raises:
+        ModelFileError: as `scenelet.model.shapes.shapes`.
+
+    >>> from scenelet.model.file import read_model
+    >>> from scenelet.model.pretrained import built_in
+    >>> model = read_model(built_in("esc10"))
+    >>> torchinfo_macs(model), macs(model.nodes, model.array_shapes, model.input_shape)
+    (111735058, 111728816)
+    """
+    value_shapes, array_shapes = model.shapes(), model.array_shapes
+    total = sum(_layer_macs(model.nodes, array_shapes, value_shapes))
+    norms: list[ScaleShift] = []
+    for node in model.nodes:
+        match node:
+            case Linear():
+                total += math.prod(array_shapes[node.bias])
+            case ScaleShift() if node.shift.endswith(".bias"):  # the bias of the convolution before it
+                total += math.prod(value_shapes[node.output])
+            case ScaleShift() if node.input != INPUT and len(value_shapes[node.output]) > 1:
+                norms.append(node)
+    pairs = {node.shift: array_shapes[node.shift] for node in norms}  # a norm may be called several times
+    is_per_band = model.counts.batch_norm + model.counts.sub_spectral_norm > sum(2 * c for _, c in pairs.values())
+    for node in norms:
+        sub_bands, channels = array_shapes[node.shift]
+        total += 2 * channels * (sub_bands if is_per_band else 1)
+    return total
 
 
 def operation_count(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], value_shapes: Mapping[str, Shape]) -> int:

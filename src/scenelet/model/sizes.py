@@ -1,21 +1,14 @@
-"""Size of a model under every common convention, and the distribution of bytes in its file."""
+"""Size of a model by every rule, and the distribution of bytes in its file."""
 
 import math
 from dataclasses import dataclass
+
+import numpy as np
 
 from scenelet.model.encodings import BYTES, MASKED, entropy_bits
 from scenelet.model.file import FRAME_BYTES, stored_lengths
 from scenelet.model.ops import INPUT, Conv, Linear, ScaleShift
 from scenelet.model.scene_model import SceneModel
-
-SIZE_RULES = {
-    "paper": ("kB", "kept weights and all norm parameters"),
-    "dcase2020": ("KiB", "kept weights without norms; limit 500 KiB"),
-    "dcase2020_with_ssn": ("KiB", "the same, with sub-spectral norms' parameters; limit 500 KiB"),
-    "dcase2022": ("kB", "all parameters, zeros included; limit 128 kB"),
-    "disk": ("kB", "the file, everything in it"),
-}
-"""Mapping from a rule of `sizes` to its unit and to what it counts."""
 
 
 @dataclass(frozen=True)
@@ -60,23 +53,26 @@ def file_parts(model: SceneModel, file: bytes) -> FileParts:
 
 
 def sizes(model: SceneModel, disk_bytes: int) -> dict[str, int]:
-    """Return the size of a model in bytes under every common convention.
+    """Return the size of a model in bytes by every rule of `scenelet.model.rules.RULES`.
 
     - "paper": kept weights and all norm parameters (Chang et al., 2020).
-    - "dcase2020": kept weights without any norm (limit 500 KiB).
+    - "dcase2020": kept weights without any norm.
     - "dcase2020_with_ssn": the same, with the scales and shifts of sub-spectral norms.
-    - "dcase2022": all parameters, zeros included (limit 128 kB).
+    - "dcase2021": weights that are not zero in the file, and all norm parameters. Rounding to integers adds zeros.
+    - "dcase2022": all parameters, zeros included, one byte each. The rule requires int8, whatever the file stores.
+    - "dcase2023", "dcase2024", "dcase2025": all parameters, zeros included.
     - "disk": `disk_bytes`, the whole file.
 
-    The bytes of a parameter depend on its encoding: 1 in int8, 2 in fp16, 4 in fp32. If a kind of parameter has several
-    encodings, the widest counts. Norm parameters and biases are those of training. The standardization of the input is
-    part of the features and is not counted. Single numbers that scale the logits and the known sounds count in the file
-    only.
+    The bytes of a parameter depend on its encoding: 1 in int8, 2 in fp16, 4 in fp32. int4 counts as int8, the smallest
+    type of the challenges. If a kind of parameter has several encodings, the widest counts. Norm parameters and biases
+    are those of training; the statistics of norms do not count. The standardization of the input is part of the
+    features and is not counted. Single numbers that scale the logits and the known sounds count in the file only.
 
     >>> from scenelet.model.file import read_model
     >>> from scenelet.model.pretrained import built_in
-    >>> sizes(read_model(built_in("esc10")), 495_879)["dcase2022"]
-    123159
+    >>> found = sizes(read_model(built_in("esc10")), 495_879)
+    >>> found["dcase2022"], found["dcase2024"]
+    (116917, 123159)
     """
     layers = [node for node in model.nodes if isinstance(node, Conv | Linear)]
     dense = {node.weight for node in layers if isinstance(node, Linear)}
@@ -93,11 +89,16 @@ def sizes(model: SceneModel, disk_bytes: int) -> dict[str, int]:
     kept = weights * counts.conv_kept + linear(counts.linear_kept)
     sub_spectral = norms * counts.sub_spectral_norm
     all_norms = norms * counts.batch_norm + sub_spectral
+    everything = weights * counts.conv + linear(counts.linear) + all_norms
+    arrays = {node.weight: model.arrays[node.weight] for node in layers}
+    zeros = sum(array.size - int(np.count_nonzero(array)) for array in arrays.values())
     return {
         "paper": kept + all_norms,
         "dcase2020": kept,
         "dcase2020_with_ssn": kept + sub_spectral,
-        "dcase2022": weights * counts.conv + linear(counts.linear) + all_norms,
+        "dcase2021": everything - weights * zeros,
+        "dcase2022": counts.parameters,
+        **dict.fromkeys(("dcase2023", "dcase2024", "dcase2025"), everything),
         "disk": disk_bytes,
     }
 

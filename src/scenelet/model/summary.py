@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scenelet.model.costs import layer_macs, macs, peak_activation_bytes, receptive_field
 from scenelet.model.file import decode_model, read_bytes, read_model
 from scenelet.model.ops import Conv, Linear
+from scenelet.model.rules import RULES, Rule, RuleResult, apply_rule
 from scenelet.model.scene_model import SceneModel
 from scenelet.model.sizes import file_parts, sizes
 
@@ -19,8 +20,9 @@ from scenelet.model.sizes import file_parts, sizes
 def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Return the description of a model file as JSON values: parameters, costs, sizes, settings, layers, provenance.
 
-    "parameters" and "parameters_kept" are those of training (the paper's count). "macs" are per window. "layers" are
-    the stored nodes, in which each norm is one scale and shift per channel and sub-band.
+    "parameters" and "parameters_kept" are those of training (the paper's count). "macs" are per window. "rules" has the
+    costs by each rule of `scenelet.model.rules`. "layers" are the stored nodes, in which each norm is one scale and
+    shift per channel and sub-band.
 
     Raises:
         ModelFileError: as `scenelet.model.file.read_model`.
@@ -56,6 +58,7 @@ def describe_model(model: SceneModel, file: bytes, name: str) -> dict[str, Any]:
         "peak_activation_bytes": peak_activation_bytes(model.nodes, model.array_shapes, model.input_shape),
         "receptive_field": _receptive_field(model),
         "bytes": sizes(model, len(file)),
+        "rules": {name: apply_rule(rule, model, len(file)).to_json() for name, rule in RULES.items()},
         "file_parts": asdict(file_parts(model, file)),
         "counts": model.counts.model_dump(),
         "features": model.features.model_dump(),
@@ -103,10 +106,11 @@ class ModelSummary:
     Attributes:
         name: the file's path relative to the folder, without its extension.
         disk_bytes: the size of the file.
-        parameter_bytes: the size of all parameters, zeros included (the rule "dcase2022").
+        parameter_bytes: the size of all parameters, zeros included (the rule "dcase2024").
         macs_per_second: multiply-accumulates per second of sound.
         accuracy: the macro accuracy that the file stores, or None if it stores none.
         subset: the clips that the accuracy was measured on: "test", otherwise "validation".
+        rule: its costs by a size rule; None if no rule was asked for.
     """
 
     name: str
@@ -115,10 +119,11 @@ class ModelSummary:
     macs_per_second: int
     accuracy: float | None
     subset: str = ""
+    rule: RuleResult | None = None
 
 
-def summarize(path: Path, folder: Path) -> ModelSummary:
-    """Summarize a model file of a folder in one row.
+def summarize(path: Path, folder: Path, rule: Rule | None = None) -> ModelSummary:
+    """Summarize a model file of a folder in one row, optionally with its costs by a size rule.
 
     Raises:
         ModelFileError: as `scenelet.model.file.read_model`.
@@ -136,10 +141,11 @@ def summarize(path: Path, folder: Path) -> ModelSummary:
     return ModelSummary(
         name=str(path.relative_to(folder).with_suffix("")),
         disk_bytes=disk_bytes,
-        parameter_bytes=sizes(model, disk_bytes)["dcase2022"],
+        parameter_bytes=sizes(model, disk_bytes)["dcase2024"],
         macs_per_second=round(macs(model.nodes, model.array_shapes, model.input_shape) / model.window.seconds),
         accuracy=results[subset].macro_accuracy if subset else None,
         subset=subset,
+        rule=None if rule is None else apply_rule(rule, model, disk_bytes),
     )
 
 

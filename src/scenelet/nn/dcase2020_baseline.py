@@ -1,5 +1,7 @@
 """Official baseline of DCASE 2020 Task 1B, with which every system of the challenge was compared."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -64,7 +66,7 @@ class Dcase2020Baseline(nn.Module):
         self.relu = nn.ReLU()
         self.drop3 = Dropout(DROPOUT)
         self.out = nn.Linear(HIDDEN, num_classes)
-        self._initialize(generator)
+        initialize_as_keras((self.conv1, self.conv2, self.dense, self.out), generator)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map log-mel (batch, in_channels, n_mels, frames) to logits (batch, num_classes)."""
@@ -74,12 +76,13 @@ class Dcase2020Baseline(nn.Module):
         logits: Tensor = self.out(x)
         return logits
 
-    def _initialize(self, generator: torch.Generator | None) -> None:
-        """Draw weights as in Keras: Glorot uniform for convolutions, +-0.05 for dense layers. Biases are zero."""
-        for layer in (self.conv1, self.conv2, self.dense, self.out):
-            if isinstance(layer, nn.Conv2d):
-                nn.init.xavier_uniform_(layer.weight, generator=generator)
-            else:
-                nn.init.uniform_(layer.weight, -0.05, 0.05, generator=generator)
-            assert layer.bias is not None
-            nn.init.zeros_(layer.bias)
+
+def initialize_as_keras(layers: Sequence[nn.Conv2d | nn.Linear], generator: torch.Generator | None) -> None:
+    """Draw weights as Keras does: Glorot uniform for convolutions, +-0.05 for dense layers. Biases are zero."""
+    for layer in layers:
+        if isinstance(layer, nn.Conv2d):
+            nn.init.xavier_uniform_(layer.weight, generator=generator)
+        else:
+            nn.init.uniform_(layer.weight, -0.05, 0.05, generator=generator)
+        assert layer.bias is not None
+        nn.init.zeros_(layer.bias)

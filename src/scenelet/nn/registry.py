@@ -32,7 +32,7 @@ def list_models() -> list[str]:
     """Return the names of all networks.
 
     >>> list_models()
-    ['bc_resnet', 'cp_mobile', 'cp_resnet', 'dcase2020_baseline', 'shared_resnet']
+    ['bc_resnet', 'cp_mobile', 'cp_resnet', 'dcase2020_baseline', 'dcase2021_baseline', 'shared_resnet']
     """
     return sorted(_BUILDERS)
 

@@ -138,17 +138,18 @@ def _search_network(
 ) -> RunConfig:
     """Return the settings with the widest network within the limits."""
     if source is not None:
-        raise UsageError("--max-macs and --max-bytes choose the network, and --from has one; leave them out, or --from")
+        raise UsageError(
+            "--max-macs, --max-bytes and --rule choose the network, and --from has one; leave them out, or --from"
+        )
     if config is None:
-        raise UsageError("--max-macs and --max-bytes choose the network of a new run; leave them out to resume one")
+        raise UsageError(
+            "--max-macs, --max-bytes and --rule choose the network of a new run; leave them out to resume one"
+        )
     with spinner("Finding width and depth"):
         config, costs = search_width(config, labels, limits)
     sizes = ["width", *(name for name in DEPTHS if name in model_settings(config.network.name))]
     found = ", ".join(f"{name} {getattr(config.network, name)}" for name in sizes)
-    print_message(
-        f"found: {found}; {costs.macs_per_second:,} multiply-accumulates per second of audio,"
-        f" {costs.parameter_bytes:,} bytes of parameters"
-    )
+    print_message(f"found: {found}; {costs.text(limits.rule)}")
     return config
 
 
