@@ -49,7 +49,9 @@ def scene_model(
                 norm.running_var.uniform_(0.5, 1.5, generator=generator)
         round_network(built, dtype)
     provenance = {"network": settings.model_dump(mode="json"), "data": "none", "split_hash": "none"}
-    return scale_logits(to_scene_model(built, labels, features, window, dtype=dtype, provenance=provenance), temperature)
+    return scale_logits(
+        to_scene_model(built, labels, features, window, dtype=dtype, provenance=provenance), temperature
+    )
 
 
 def write_scene_model(path: Path, *arguments: Any, **settings: Any) -> Path:

@@ -11,6 +11,7 @@ LABEL/                      the folder that pip installs
 """
 
 import re
+from collections import Counter
 
 from scenelet.data.tau import THREE_CLASSES
 
@@ -66,6 +67,5 @@ def list_fault(data: bytes) -> str | None:
     names = [row[header.index("filename")] if len(row) == len(header) else "" for row in rows]
     if not all(names):
         return f"has a row without a filename or with another number of columns, number {names.index('') + 1}"
-    if len(set(names)) < len(names):
-        return f"lists {next(name for name in names if names.count(name) > 1)} twice"
-    return None
+    name, count = Counter(names).most_common(1)[0]
+    return f"lists {name} twice" if count > 1 else None

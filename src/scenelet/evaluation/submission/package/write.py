@@ -112,8 +112,7 @@ def write_package(folder: Path, files: Mapping[str, bytes | str]) -> None:
 def _check_limits(path: Path) -> None:
     for device, model in read_models(path).items():
         if found := excesses(model):
-            file = path / f"{device}.scn" if path.is_dir() else path
-            raise ModelFileError(f"{file}: {found[0]}; give a smaller model")
+            raise ModelFileError(f"{model_files(path)[device]}: {found[0]}; give a smaller model")
 
 
 def _template(name: str, **values: str) -> str:
