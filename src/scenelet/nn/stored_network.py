@@ -6,13 +6,14 @@ from torch import Tensor, nn
 from scenelet.model.encodings import to_int8
 from scenelet.model.scene_model import SceneModel
 from scenelet.model.temperature import logit_scale
+from scenelet.nn.cpp_build import only_pytorch
 from scenelet.nn.norm import BatchNorm, SubSpectralNorm
 from scenelet.nn.restore import restore_weights, round_norms
 from scenelet.nn.standardize import StandardizedNetwork
 
 
 class StoredNetwork(nn.Module):
-    """Network whose parameters have the number types of a model file: fp32, fp16, or int8. It computes in double.
+    """Network whose parameters have the number types of a model file: fp32, fp16, or int8. It computes in fp32.
 
     Integers are multiplied by the power of two of their row. These powers, the statistics of the norms, the
     standardization and the temperature are buffers, which size rules of parameters do not count.
@@ -56,11 +57,10 @@ class StoredNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map raw log-mel (batch, channels, n_mels, frames) to logits (batch, classes)."""
-        # in double, PyTorch's own layers compute, and a tool that counts operations sees each of them
-        values = dict(self.network.named_parameters()) | dict(self.network.named_buffers())
-        values = {name: self._double(name, value) for name, value in values.items()}
-        logits: Tensor = torch.func.functional_call(self.network, values, (x.double(),))
-        return logits.float() * self.temperature_scale
+        values = {name: self._float(name, value) for name, value in self.network.named_parameters()}
+        with only_pytorch():
+            logits: Tensor = torch.func.functional_call(self.network, values, (x.float(),))
+        return logits * self.temperature_scale
 
     def _store_weights(self, name: str, layer: nn.Conv2d | nn.Linear, model: SceneModel) -> None:
         if model.encodings[name] == "masked_fp16":
@@ -72,10 +72,10 @@ class StoredNetwork(nn.Module):
             self.register_buffer(buffer, steps.view(-1, *[1] * (layer.weight.dim() - 1)))
             layer.weight = _parameter(torch.from_numpy(integers).view_as(layer.weight))
 
-    def _double(self, name: str, values: Tensor) -> Tensor:
+    def _float(self, name: str, values: Tensor) -> Tensor:
         if name in self._steps:
-            return values.double() * self.get_buffer(self._steps[name])
-        return values.double()
+            return values.float() * self.get_buffer(self._steps[name])
+        return values.float()
 
 
 def _parameter(values: Tensor) -> nn.Parameter:
