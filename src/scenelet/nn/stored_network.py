@@ -42,8 +42,7 @@ class StoredNetwork(nn.Module):
         super().__init__()
         restore_weights(network.eval(), model)
         self.network = network.requires_grad_(False)
-        self._steps: dict[str, str] = {}
-        """Mapping from an integer parameter to the buffer with the power of two of each of its rows."""
+        self._steps: dict[str, str] = {}  # integer parameter -> buffer with the power of two of each of its rows
         self.register_buffer("temperature_scale", torch.tensor(logit_scale(model)))
         if any(encoding == "fp16" for encoding in model.encodings.values()):
             round_norms(network)

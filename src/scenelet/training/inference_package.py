@@ -27,7 +27,7 @@ from scenelet.utils.parallel import cpu_count, map_threads
 BATCH_CLIPS = 64
 
 Input = tuple[Tensor, Tensor]
-"""Log-mel (windows, channels, n_mels, frames) of a clip, and for each window whether it has sound (windows,)."""
+"""Log-mel (windows, channels, n_mels, frames) of a clip, and whether each window has sound (windows,)."""
 
 
 class DeviceNetworks(nn.Module):
@@ -165,16 +165,13 @@ def predict(
     return results, model.class_order
 
 
-@torch.inference_mode()
 def _logits(model: PackagedModel, device_id: str, inputs: Sequence[Input], place: torch.device) -> Iterator[Tensor]:
-    """Yield the logits of clips of one device. They are the logarithm of the mean probabilities of their windows."""
+    """Yield the logits of clips of one device. They are the logarithm of the sum of their windows' probabilities."""
     network = get_model_for_device(model, device_id)
     log_mel = torch.cat([values for values, _ in inputs]).to(place)
     rows = network(log_mel).log_softmax(1).cpu().split([len(values) for values, _ in inputs])
     for row, (_, has_sound) in zip(rows, inputs, strict=True):
-        count = int(has_sound.sum())
-        mean = row[has_sound].logsumexp(0) - torch.tensor(count).log() if count else torch.zeros(row.shape[1])
-        yield mean
+        yield row[has_sound].logsumexp(0) if has_sound.any() else torch.zeros(row.shape[1])
 
 
 def _check_lengths(file_paths: Sequence[object], device_ids: Sequence[object]) -> None:
