@@ -10,7 +10,7 @@ import torch
 
 from helpers.processes import run_python
 from scenelet.nn import cpp_build
-from scenelet.nn.cpp_build import COMPILERS, build, library
+from scenelet.nn.cpp_build import COMPILERS, build, is_available, library, only_pytorch
 from scenelet.nn.norm import BatchNorm
 
 
@@ -137,3 +137,10 @@ def test_pytorch_uses_as_many_threads_as_there_are_cpus(tmp_path: Path, monkeypa
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")  # as a quota of the container, see `scenelet.utils.parallel`
     script = "import scenelet.nn, torch\nprint(torch.get_num_threads())"
     assert run_python(tmp_path, script).stdout == "1\n"
+
+
+@pytest.mark.skipif(library() is None, reason="no C++ compiler was found")
+def test_only_pytorch_ends_with_its_context() -> None:
+    with only_pytorch():
+        assert not is_available()
+    assert is_available()

@@ -27,6 +27,7 @@ from scenelet.cli.predict import predict
 from scenelet.cli.reproduce import reproduce
 from scenelet.cli.serve import serve
 from scenelet.cli.submit import submit
+from scenelet.cli.submit_package import check_package, package
 from scenelet.cli.timeline import timeline
 from scenelet.cli.train import train
 from scenelet.cli.usage_errors import format_usage_error
@@ -58,6 +59,8 @@ COMMANDS: tuple[Callable[..., None], ...] = (
 )
 for command in COMMANDS:
     app.command()(command)
+for command in (package, check_package):
+    submit.command()(command)
 app.add_typer(submit, name="submit")
 
 

@@ -66,11 +66,8 @@ def train(
     from scenelet.data.background import add_background
     from scenelet.data.load import load_table
     from scenelet.data.splits import make_split
-<<<<<<< HEAD
-    from scenelet.training.device_runs import plan_device_runs
-=======
     from scenelet.model.rules import find_rule
->>>>>>> rules
+    from scenelet.training.device_runs import plan_device_runs
     from scenelet.training.preflight import check_batch_size
     from scenelet.training.ranks import Rank
     from scenelet.training.source import NO_SOURCE, default_source, read_source
@@ -118,8 +115,7 @@ def train(
         from scenelet.training.train_devices import train_devices
         from scenelet.training.width_search import NetworkLimits
 
-<<<<<<< HEAD
-    limits, name = NetworkLimits(macs_limit, bytes_limit), recipe or "default"
+    limits, name = NetworkLimits(macs_limit, bytes_limit, size_rule), recipe or "default"
     if each_device:
         results = train_devices(table, runs, recipe=name, resume=resume, teachers=teacher or (), limits=limits)
     else:
@@ -136,20 +132,6 @@ def train(
         )
         results = {"": metrics}
     if not all(results.values()):  # another process prints the results
-=======
-    metrics = train(
-        table,
-        out,
-        config,
-        recipe=recipe or "default",
-        resume=resume,
-        teachers=teacher or (),
-        limits=NetworkLimits(macs_limit, bytes_limit, size_rule),
-        source=None if source == NO_SOURCE else source,
-        trainer=chosen.trainer,
-    )
-    if not metrics:  # another process prints the results
->>>>>>> rules
         return
     print_message(f"trained in {duration(60 * sum(metrics['minutes'] for metrics in results.values()))}")
     if format is Format.json:

@@ -21,13 +21,8 @@ from scenelet.evaluation.figures import (
     reliability_svg,
 )
 from scenelet.evaluation.history import Epoch
-<<<<<<< HEAD
 from scenelet.evaluation.report import device_models_text, most_confused, sure_text
-from scenelet.model.sizes import SIZE_RULES
-=======
-from scenelet.evaluation.report import most_confused, sure_text
 from scenelet.model.rules import RULES
->>>>>>> rules
 from scenelet.utils.html import render
 
 MAX_GROUPS = 1000  # rows in the table of all groups; report.json has the others

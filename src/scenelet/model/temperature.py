@@ -55,3 +55,15 @@ def unscale_logits(model: SceneModel) -> SceneModel:
         arrays={name: array for name, array in model.arrays.items() if name not in scaling.arrays},
         encodings={name: encoding for name, encoding in model.encodings.items() if name not in scaling.arrays},
     )
+
+
+def logit_scale(model: SceneModel) -> float:
+    """Return the number that a model multiplies its logits by: 1 / temperature; 1 if it has none.
+
+    >>> from scenelet.model.file import read_model
+    >>> from scenelet.model.pretrained import built_in
+    >>> logit_scale(scale_logits(unscale_logits(read_model(built_in("esc10"))), 2.0))
+    0.5
+    """
+    scale = model.arrays.get(f"{CALIBRATED}.scale")
+    return 1.0 if scale is None else float(scale.item())

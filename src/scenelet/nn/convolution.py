@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from scenelet.nn.cpp_build import call, library
+from scenelet.nn.cpp_build import call, is_available
 
 MIN_CHANNELS, MAX_CHANNELS, MIN_TILES = 24, 256, 128
 """Sizes for which `winograd.cpp` was measured to be faster than PyTorch, with one thread and with two."""
@@ -54,7 +54,7 @@ def supports_winograd(x: Tensor, weight: Tensor) -> bool:
         and x.shape[0] * (x.shape[2] // 4) * (x.shape[3] // 4) >= MIN_TILES
         and x.is_contiguous(memory_format=torch.channels_last)
         and torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
-        and library() is not None
+        and is_available()
     )
 
 

@@ -1,5 +1,7 @@
 """Compilation of the C++ files with the compiler of the machine. The library is built once and cached."""
 
+import contextlib
+import contextvars
 import ctypes
 import functools
 import hashlib
@@ -8,6 +10,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +36,29 @@ torch.set_num_threads(min(torch.get_num_threads(), cpu_count()))
 if hasattr(os, "register_at_fork"):
     # A forked process inherits the pool of OpenMP without its threads. One thread needs no pool.
     os.register_at_fork(after_in_child=functools.partial(torch.set_num_threads, 1))
+
+
+_in_pytorch = contextvars.ContextVar("in_pytorch", default=False)
+
+
+@contextlib.contextmanager
+def only_pytorch() -> Iterator[None]:
+    """Compute with PyTorch's own layers in this context, so that tools that count operations see each layer.
+
+    >>> with only_pytorch():
+    ...     is_available()
+    False
+    """
+    token = _in_pytorch.set(True)
+    try:
+        yield
+    finally:
+        _in_pytorch.reset(token)
+
+
+def is_available() -> bool:
+    """Return whether a layer may call compiled functions: there are some, and the caller is not in `only_pytorch`."""
+    return not _in_pytorch.get() and library() is not None
 
 
 @functools.cache

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from scenelet.nn.cpp_build import call, library
+from scenelet.nn.cpp_build import call, is_available
 
 DTYPES = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 
@@ -28,7 +28,7 @@ def supports(x: Tensor, residual: Tensor | None, weight: Tensor) -> bool:
         and x.shape[0] * x.shape[2] * x.shape[3] > x.shape[2]  # a variance needs more than one value
         and x.is_contiguous(memory_format=torch.channels_last)
         and (residual is None or residual.shape == x.shape)
-        and library() is not None
+        and is_available()
     )
 
 

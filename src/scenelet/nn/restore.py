@@ -14,6 +14,7 @@ from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.nn.trace import trace
 
 NO_SCALE = 1e-12  # replaces a scale of zero, by which the statistics cannot be divided
+FP16_STEP = 1 + 2.0**-10  # ratio of an fp16 number to the next smaller one, at least
 
 
 @torch.no_grad()
@@ -98,6 +99,31 @@ def estimate_statistics(network: StandardizedNetwork, batches: Iterable[Tensor])
         mean = total / counts
         variance = (squares / counts - mean.square()).clamp_min(0)
         _set_norm(name, norm, *_scale_shift(norm), mean, variance)
+
+
+@torch.no_grad()
+def round_norms(network: nn.Module) -> None:
+    """Round weight and bias of each norm to fp16, in place. The statistics follow, so scale and shift stay the same.
+
+    Only a norm whose sub-bands share one weight needs this. The weights of other norms are what the file stores.
+    """
+    for norm in network.modules():
+        if isinstance(norm, BatchNorm | SubSpectralNorm) and any(
+            bool((values.half() != values).any()) for values in (norm.weight, norm.bias)
+        ):
+            scale, shift = _scale_shift(norm)
+            # rounded up, since a smaller weight would need a negative variance
+            weight = (_rows(norm.weight).double() * FP16_STEP).half().double()
+            bias = _rows(norm.bias).half().double()
+            divisor = torch.where(scale == 0, NO_SCALE, scale)
+            variance = ((weight / divisor).square() - norm.eps).clamp_min(0)
+            for values, found in (
+                (norm.weight, weight),
+                (norm.bias, bias),
+                (norm.running_mean, (bias - shift) / divisor),
+                (norm.running_var, variance),
+            ):
+                values.copy_(found.view_as(values))
 
 
 def _scale_shift(norm: BatchNorm | SubSpectralNorm) -> tuple[Tensor, Tensor]:
