@@ -60,7 +60,7 @@ def test_stored_network_has_the_models_probabilities(settings: dict[str, Any]) -
 def test_stored_parameters_take_the_bytes_of_the_size_rule(settings: dict[str, Any]) -> None:
     model = moderate_model(**settings)
     parameters = list(stored_network(model).parameters())
-    assert sum(values.numel() * values.element_size() for values in parameters) == sizes(model, 0)["dcase2022"]
+    assert sum(values.numel() * values.element_size() for values in parameters) == sizes(model, 0)["dcase2025"]
     assert sum(values.numel() for values in parameters) == model.counts.parameters
 
 

@@ -17,8 +17,8 @@ from scenelet.audio.silence import is_silent
 from scenelet.audio.windows import windows
 from scenelet.config import FeatureConfig, RunConfig, WindowConfig
 from scenelet.errors import ModelFileError, UsageError
-from scenelet.evaluation.submission.package.form import GENERAL
 from scenelet.evaluation.submission.package.models import model_files, read_models
+from scenelet.model.device_files import GENERAL
 from scenelet.nn.stored_network import StoredNetwork
 from scenelet.training.network import build_blank_network
 from scenelet.training.source import read_source

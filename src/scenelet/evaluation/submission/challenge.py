@@ -9,21 +9,12 @@ import functools
 import re
 from dataclasses import dataclass
 
+from scenelet.data.tau_sets import THREE_CLASSES
+from scenelet.model.rules import RULES
+
 OUTPUT_START, OUTPUT_END, META_ENDING = ".output", ".csv", ".meta.yaml"
-TEN_SCENES = (
-    "airport",
-    "bus",
-    "metro",
-    "metro_station",
-    "park",
-    "public_square",
-    "shopping_mall",
-    "street_pedestrian",
-    "street_traffic",
-    "tram",
-)
+TEN_SCENES = tuple(THREE_CLASSES)
 DEVICES = ("a", "b", "c", "s1", "s2", "s3", "s4", "s5", "s6")
-MAX_MACS = 30_000_000
 DESCRIPTION_2021 = (
     "input_sampling_rate",
     "acoustic_features",
@@ -111,6 +102,14 @@ class Challenge:
         return f"{label}{OUTPUT_START}{'.' if split else ''}{split}{OUTPUT_END}"
 
 
+def _limits(year: int, size_key: str) -> tuple[tuple[str, int], ...]:
+    """Return the limits of a year's size rule: of the key with the size, and of the multiply-accumulates."""
+    rule = RULES[f"dcase{year}"]
+    assert rule.max_bytes is not None
+    assert rule.max_macs is not None
+    return (size_key, rule.max_bytes), ("macs", rule.max_macs)
+
+
 CHALLENGES = {
     challenge.year: challenge
     for challenge in (
@@ -145,7 +144,7 @@ CHALLENGES = {
             clip_seconds=1,
             description=DESCRIPTION_2022,
             complexity=("total_parameters", "total_parameters_non_zero", "memory_use", "macs"),
-            limits=(("total_parameters", 128_000), ("macs", MAX_MACS)),
+            limits=_limits(2022, "total_parameters"),
         ),
         Challenge(
             year=2023,
@@ -155,7 +154,7 @@ CHALLENGES = {
             clip_seconds=1,
             description=DESCRIPTION_2022,
             complexity=("total_model_size", "total_parameters", "total_parameters_non_zero", "memory_use", "macs"),
-            limits=(("total_model_size", 128_000), ("macs", MAX_MACS)),
+            limits=_limits(2023, "total_model_size"),
             energy=("training", "inference", "baseline_inference"),
         ),
         Challenge(
@@ -177,7 +176,7 @@ CHALLENGES = {
                 "system_adaptations",
             ),
             complexity=("total_model_size", "total_parameters", "macs"),
-            limits=(("total_model_size", 128_000), ("macs", MAX_MACS)),
+            limits=_limits(2024, "total_model_size"),
             splits=("split_5", "split_10", "split_25", "split_50", "split_100"),
         ),
     )

@@ -9,9 +9,9 @@ from scenelet.config import AugmentConfig, MixingConfig, WaveformConfig
 from scenelet.evaluation.submission.challenge import Challenge
 from scenelet.evaluation.submission.details import Details
 from scenelet.evaluation.submission.results import EvaluationReport, results
-from scenelet.model.costs import macs
 from scenelet.model.encodings import BYTES
 from scenelet.model.ops import Conv, Linear
+from scenelet.model.rules import clip_macs
 from scenelet.model.scene_model import SceneModel
 from scenelet.model.sizes import sizes
 
@@ -79,16 +79,15 @@ def complexity(model: SceneModel, details: Details, challenge: Challenge) -> dic
 
     `memory_use` is that of the details, since no public file defines it.
     """
-    size, rate = sizes(model, 0), model.features.sample_rate
-    windows = model.window.count(challenge.clip_seconds * rate, rate)
+    size = sizes(model, 0)
     return {
-        "total_model_size": size["dcase2022"],
+        "total_model_size": size["dcase2024"],
         "total_parameters": model.counts.parameters,
         "total_parameters_non_zero": model.counts.parameters_kept,
         # three decimals are enough to see a single byte above the limit
         "model_size": round(size["dcase2020"] / BYTES_PER_KB, 3),
         "memory_use": details.memory_use,
-        "macs": windows * macs(model.nodes, model.array_shapes, model.input_shape),
+        "macs": clip_macs(model, challenge.clip_seconds),
     }
 
 

@@ -13,7 +13,8 @@ LABEL/                      the folder that pip installs
 import re
 from collections import Counter
 
-from scenelet.data.tau import THREE_CLASSES
+from scenelet.data.tau_sets import THREE_CLASSES
+from scenelet.model.rules import RULES
 
 SCENES = tuple(THREE_CLASSES)
 FUNCTIONS = {
@@ -24,11 +25,10 @@ FUNCTIONS = {
 }
 """Mapping from a function that each module must have to the names of its arguments."""
 MAX_MODULES = 4
-MAX_BYTES, MAX_MACS = 128_000, 30_000_000
-"""Limits of each device's model: parameters by type, and multiply-accumulates of a clip as torchinfo counts them."""
+RULE = RULES["dcase2025"]
+"""Size rule of each device's model."""
 CLIP_SECONDS = 1.0
 
-GENERAL = "general"
 DEVICE = re.compile(r"[abc]|s(?:[1-9]|10)")
 LABEL = re.compile(r"[A-Za-z][A-Za-z0-9]*_[A-Za-z0-9]+_task1")
 LABEL_FORM = "Lastname_Institute_task1 with letters and digits in name and institute, since it names a Python package"

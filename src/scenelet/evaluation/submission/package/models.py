@@ -7,18 +7,11 @@ from pydantic import ValidationError
 
 from scenelet.config import NetworkConfig
 from scenelet.errors import ModelFileError
-from scenelet.evaluation.submission.package.form import (
-    CLIP_SECONDS,
-    DEVICE,
-    GENERAL,
-    MAX_BYTES,
-    MAX_MACS,
-    SCENES,
-)
-from scenelet.model.costs import macs
+from scenelet.evaluation.submission.package.form import DEVICE, RULE, SCENES
+from scenelet.model.device_files import GENERAL, device_files
 from scenelet.model.file import read_model
+from scenelet.model.rules import apply_rule
 from scenelet.model.scene_model import SceneModel
-from scenelet.model.sizes import sizes
 from scenelet.utils.text import first_few
 
 
@@ -33,14 +26,11 @@ def model_files(path: Path) -> dict[str, Path]:
     """
     if not path.is_dir():
         return {GENERAL: path}
-    files = {file.stem: file for file in sorted(path.glob("*.scn"))}
-    if GENERAL not in files:
-        raise ModelFileError(f"{path}: has no {GENERAL}.scn, the model of unknown devices; add it")
-    general = files.pop(GENERAL)
+    files = device_files(path)
     for device, file in files.items():
-        if DEVICE.fullmatch(device) is None:
+        if device != GENERAL and DEVICE.fullmatch(device) is None:
             raise ModelFileError(f"{file}: {device!r} is not a device of the challenge; name it a, b, c or s1 to s10")
-    return {GENERAL: general, **files}
+    return files
 
 
 def read_models(path: str | os.PathLike[str]) -> dict[str, SceneModel]:
@@ -73,32 +63,6 @@ def read_models(path: str | os.PathLike[str]) -> dict[str, SceneModel]:
     return models
 
 
-def parameter_bytes(model: SceneModel) -> int:
-    """Return the bytes of a model's parameters, zeros included, by their types.
-
-    >>> from scenelet.model.pretrained import built_in
-    >>> parameter_bytes(read_model(built_in("esc10")))
-    123159
-    """
-    return sizes(model, 0)["dcase2022"]
-
-
-def clip_macs(model: SceneModel) -> int:
-    """Count the multiply-accumulates of a model for a clip of 1 s, as torchinfo counts them.
-
-    torchinfo counts the parameters of a norm once, and no log-mel. A clip may need several windows.
-
-    >>> from scenelet.model.pretrained import built_in
-    >>> clip_macs(read_model(built_in("esc10")))
-    111735058
-    """
-    rate = model.features.sample_rate
-    norms = model.counts.batch_norm + model.counts.sub_spectral_norm
-    biases = sum(array.size for name, array in model.arrays.items() if name.endswith(".bias"))
-    windows = model.window.count(round(CLIP_SECONDS * rate), rate)
-    return windows * (macs(model.nodes, model.array_shapes, model.input_shape) + norms + biases)
-
-
 def excesses(model: SceneModel) -> list[str]:
     """Name the limits of the challenge that a model exceeds.
 
@@ -106,8 +70,13 @@ def excesses(model: SceneModel) -> list[str]:
     >>> excesses(read_model(built_in("esc10")))
     ['needs 111,735,058 multiply-accumulates; the limit is 30,000,000']
     """
+    counted = apply_rule(RULE, model, 0)
     used = (
-        (parameter_bytes(model), MAX_BYTES, "bytes of parameters"),
-        (clip_macs(model), MAX_MACS, "multiply-accumulates"),
+        (counted.bytes, counted.max_bytes, "bytes of parameters"),
+        (counted.macs, counted.max_macs, "multiply-accumulates"),
     )
-    return [f"needs {count:,} {unit}; the limit is {limit:,}" for count, limit, unit in used if count > limit]
+    return [
+        f"needs {count:,} {unit}; the limit is {limit:,}"
+        for count, limit, unit in used
+        if count is not None and limit is not None and count > limit
+    ]

@@ -18,15 +18,13 @@ from scenelet.evaluation.submission.package.form import (
     CLIP_SECONDS,
     COMPLEXITY,
     DUMMY,
-    GENERAL,
     LABEL,
     LABEL_FORM,
-    MAX_BYTES,
-    MAX_MACS,
     MAX_MODULES,
     README,
     REQUIREMENTS,
     RESOURCES,
+    RULE,
     SETUP,
     TEST_LIST,
     WHEELS,
@@ -34,6 +32,7 @@ from scenelet.evaluation.submission.package.form import (
     module_names,
 )
 from scenelet.evaluation.submission.package.models import excesses, model_files, read_models
+from scenelet.model.device_files import GENERAL
 from scenelet.utils.files import make_folder, partial_path, write_new_file
 
 DUMMY_RATE, DUMMY_LEVEL, DUMMY_SEED = 44_100, 0.1, 0
@@ -78,7 +77,7 @@ def package_files(
     if wheel is not None:
         files[f"{WHEELS}/{wheel.name}"] = _read_wheel(wheel)
         source = f"./{WHEELS}/{wheel.name}[train]"
-    values = {"label": label, "python": PYTHON, "max_bytes": f"{MAX_BYTES:_}", "max_macs": f"{MAX_MACS:_}"}
+    values = {"label": label, "python": PYTHON, "max_bytes": f"{RULE.max_bytes:_}", "max_macs": f"{RULE.max_macs:_}"}
     files[SETUP] = _template("setup", **values)
     files[COMPLEXITY] = _template("complexity", **values)
     # pandas is what the baseline's evaluate_submission.py needs in addition
