@@ -16,7 +16,7 @@ from scenelet.evaluation.submission.form import meta_text
 from scenelet.evaluation.submission.meta import meta_information
 from scenelet.evaluation.submission.results import EvaluationReport, read_report
 from scenelet.evaluation.submission.validate_meta import check_meta
-from scenelet.model.costs import macs
+from scenelet.model.costs import torchinfo_macs
 from scenelet.model.scene_model import SceneModel, TrainingCounts
 from scenelet.model.sizes import sizes
 
@@ -149,7 +149,7 @@ def test_meta_information_counts_macs_of_one_recording(tmp_path: Path) -> None:
     path = tmp_path / "d.toml"
     path.write_text(f"memory_use = 4000\n{example(challenge)}")
     found = meta_information({"": model}, read_details(path, challenge), challenge)["system"]["complexity"]
-    one_window = macs(model.nodes, model.array_shapes, model.input_shape)
+    one_window = torchinfo_macs(model)
     assert found == {
         "total_parameters": model.counts.parameters,
         "total_parameters_non_zero": model.counts.parameters_kept,

@@ -77,7 +77,7 @@ def replace(old: str, new: str) -> Callable[[Path], object]:
             lambda path: soundfile.write(path, [0.0] * 4000, 8000),
             f"{LABEL}/resources/dummy.wav: has 0.5 s; it must have 1 s",
         ),
-        (WEIGHTS / "general.scn", Path.unlink, f"{WEIGHTS}: has no general.scn, the model of unknown devices"),
+        (WEIGHTS / "general.scn", Path.unlink, f"{WEIGHTS}: holds no general.scn, which answers for devices"),
         (WEIGHTS / "a.scn", lambda path: path.write_bytes(b"scn"), f"{WEIGHTS}: a.scn"),
         (
             WEIGHTS / "a.scn",
