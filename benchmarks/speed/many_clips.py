@@ -110,8 +110,8 @@ def measure(step: str, root: Path) -> dict[str, Any]:
     if step in STEPS:
         figures = json.loads(text.splitlines()[-1])
     rounded = {key: round(value, 2) for key, value in figures.items()}
-    files = {"check": "statistics-*", "cache": "*/*", "predict": "../results/**/*"}
-    written = sum(path.stat().st_size for path in (root / "cache").glob(files[step])) if step in files else 0
+    files = {"check": "cache/statistics-*", "cache": "cache/*/*", "predict": "results/*"}
+    written = sum(path.stat().st_size for path in root.glob(files[step])) if step in files else 0
     said = {"said": log.read_text().splitlines()[-1]} if step == "check" else {}
     return {**rounded, "main_mb": peak.main >> 20, "all_mb": peak.all >> 20, "written_mb": written >> 20, **said}
 
@@ -155,7 +155,9 @@ def _own_bytes(process: psutil.Process) -> int:
 
 def markdown(found: Sequence[dict[str, Any]]) -> str:
     """Return the figures as a table."""
-    lines = ["| step | clips | seconds | processor seconds | µs of processor per clip | MB, all processes | MB written |"]
+    lines = [
+        "| step | clips | seconds | processor seconds | µs of processor per clip | MB, all processes | MB written |"
+    ]
     lines += ["|---|---|---|---|---|---|---|"]
     for figures in sorted(found, key=lambda each: (ORDER.index(each["step"]), each["clips"])):
         per_clip = 1e6 * figures["cpu_seconds"] / figures["clips"]

@@ -63,8 +63,9 @@ def sound(recording: Recording) -> NDArray[np.int16]:
         own = np.random.default_rng([recording.segment, DEVICES.index(recording.device)])
         noise = lfilter(np.float32([0.8, 0.2]), np.float32([1]), noise).astype(np.float32)
         noise += np.float32(0.01) * (own.random(len(noise), np.float32) - np.float32(0.5))
-    loudest = np.abs(noise).max()
-    return np.asarray(noise * (12_000 / loudest), np.int16)
+    noise *= np.float32(12_000) / np.abs(noise).max()
+    noise += np.float32(40) * (rng.random(len(noise), np.float32) - np.float32(0.5))  # the floor of every microphone
+    return noise.astype(np.int16)
 
 
 def write_recording(recording: Recording, folder: Path) -> int:

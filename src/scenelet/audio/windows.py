@@ -41,8 +41,7 @@ def repeat_sound(window: Samples, silence_threshold_db: float, min_samples: int)
     first, last = sound_span(window, silence_threshold_db, min_samples)
     if last - first == n:
         return window
-    repeated: Samples = np.take(window, np.arange(n) % (last - first) + first, axis=1)
-    return repeated
+    return np.tile(window[:, first:last], -(-n // (last - first)))[:, :n]
 
 
 def sound_span(window: Samples, silence_threshold_db: float, min_samples: int) -> tuple[int, int]:
