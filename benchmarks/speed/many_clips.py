@@ -48,12 +48,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--only", action="append", choices=ORDER)
-    parser.add_argument("--keep", action="store_true", help="Keep the recordings, and use those that are there.")
+    parser.add_argument("--keep", action="store_true", help="keep the recordings for the next run")
     options = parser.parse_args()
     most = max(options.clips)
-    if not (options.out / AUDIO).exists():
-        print_message(f"making {most:,} clips")
-        write_recordings(options.out, most)
+    print_message(f"making {most:,} clips")
+    write_recordings(options.out, most)
     found: list[dict[str, Any]] = []
     for clips in sorted(options.clips):
         root = make_root(options.out, clips)

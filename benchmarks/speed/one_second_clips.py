@@ -68,13 +68,15 @@ def sound(recording: Recording) -> NDArray[np.int16]:
     return noise.astype(np.int16)
 
 
-def write_recording(recording: Recording, folder: Path) -> int:
-    """Write the ten files of a recording, and return their bytes."""
+def write_recording(recording: Recording, folder: Path) -> None:
+    """Write the ten files of a recording, unless they are there."""
+    last = folder / recording.name(SLICES - 1)
+    if last.exists() and last.stat().st_size == len(wav_header(RATE)) + 2 * RATE:
+        return
     samples, header = sound(recording), wav_header(RATE)
     for part in range(SLICES):
         data = samples[part * RATE : (part + 1) * RATE].tobytes()
         (folder / recording.name(part)).write_bytes(header + data)
-    return SLICES * (len(header) + 2 * RATE)
 
 
 def wav_header(frames: int) -> bytes:
@@ -84,10 +86,12 @@ def wav_header(frames: int) -> bytes:
     return struct.pack("<4sI4s", b"RIFF", 36 + size, b"WAVE") + fmt + struct.pack("<4sI", b"data", size)
 
 
-def write_recordings(folder: Path, clips: int) -> int:
-    """Write the files of so many clips to `audio/`, and return their bytes."""
-    (folder / AUDIO).mkdir(parents=True)
-    return sum(map_processes(functools.partial(write_recording, folder=folder), list(recordings(clips)), None))
+def write_recordings(folder: Path, clips: int) -> None:
+    """Write the files of so many clips to `audio/`, except those that are there."""
+    (folder / AUDIO).mkdir(parents=True, exist_ok=True)
+    work = functools.partial(write_recording, folder=folder)
+    for _ in map_processes(work, list(recordings(clips)), None, max_chunk=8):
+        pass
 
 
 def write_tables(folder: Path, clips: int) -> None:

@@ -5,6 +5,7 @@ changes with time (Haitsma and Kalker, A highly robust audio fingerprinting syst
 and resampling change few of them.
 """
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -72,7 +73,7 @@ def audio_fingerprint(samples: NDArray[np.float32]) -> Codes:
     if len(samples) < FRAME_SAMPLES + HOP_SAMPLES:
         return np.zeros(0, np.uint32)
     frames = np.lib.stride_tricks.sliding_window_view(samples, FRAME_SAMPLES)[::HOP_SAMPLES]
-    window = np.hanning(FRAME_SAMPLES).astype(np.float32)
+    window = _window()
     edges = np.round(BANDS_HZ * FRAME_SAMPLES / SAMPLE_RATE).astype(int)
     energies = []
     for start in range(0, len(frames), BATCH_FRAMES):
@@ -87,6 +88,11 @@ def audio_fingerprint(samples: NDArray[np.float32]) -> Codes:
     is_audible = np.minimum(total[1:], total[:-1]) > total.max() * 10 ** (-AUDIBLE_DB / 10)
     codes[~is_audible] = 0
     return codes
+
+
+@functools.cache
+def _window() -> NDArray[np.float32]:
+    return np.hanning(FRAME_SAMPLES).astype(np.float32)
 
 
 def find_matches(recordings: Sequence[Codes]) -> list[Match]:
@@ -127,9 +133,8 @@ def _best_offsets(
     first, second, offset = candidates.T
     size = np.minimum(lengths[first] - np.maximum(0, -offset), lengths[second] - np.maximum(0, offset))
     parts = np.split(candidates, np.flatnonzero(np.diff(np.cumsum(size) // MAX_COMPARED_FRAMES)) + 1)
-    excess, frames, differing = (
-        np.concatenate(c) for c in zip(*(_compare(codes, lengths, p) for p in parts), strict=True)
-    )
+    compared = zip(*(_compare(codes, lengths, part) for part in parts), strict=True)
+    excess, frames, differing = map(np.concatenate, compared)
     starts = np.flatnonzero(np.r_[True, np.any(np.diff(candidates[:, :2], axis=0) != 0, axis=1)])
     ranks = np.arange(len(candidates)) - np.repeat(starts, np.diff(np.r_[starts, len(candidates)]))
     best = np.lexsort((ranks, excess, second, first))[starts]  # the earliest of equal ones
