@@ -103,7 +103,7 @@ def write_tables(folder: Path, clips: int) -> None:
         scene, place = SCENES[recording.scene][0], recording.identifier
         names = [recording.name(part) for part in range(SLICES)]
         meta += [f"{name}\t{scene}\t{place}\t{recording.device}" for name in names]
-        subset = "test" if recording.location % 5 == 4 else "train"
+        subset = "test" if recording.location % 5 == 1 else "train"
         lists[subset] += [f"{name}\t{scene}" for name in names]
     (folder / "meta.csv").write_text("\n".join(meta) + "\n")
     for subset, lines in lists.items():
