@@ -105,7 +105,7 @@ def alike(rng: np.random.Generator) -> list[Codes]:
         length = rng.integers(0, 60)
         start = rng.integers(0, 150 - length)
         codes = shared[start : start + length].copy()
-        for new, fraction in ((rng.integers(0, 1 << 32, length, dtype=np.uint32), 0.5), (np.zeros(length), 0.1)):
+        for new, fraction in ((rng.integers(0, 1 << 32, length, dtype=np.uint32), 0.2), (np.zeros(length), 0.1)):
             changed = rng.random(length) < fraction
             codes[changed] = new[changed]
         is_frequent = rng.random(length) < 0.1
