@@ -1,6 +1,7 @@
 """Measure tables, `check`, the feature cache, batches and prediction of many clips of 1 s.
 
     python -m benchmarks.speed.many_clips --clips 2000 20000 200000 --out FOLDER [--json FILE] [--only STEP] [--keep]
+        [--predict-up-to 20000]
 
 It makes recordings in the layout of TAU 2022 Mobile (88 kB each, all different), with a table for each number of clips.
 Each step runs in a new process. It prints Markdown: wall seconds, processor seconds of all processes, and the peak of
@@ -48,6 +49,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--only", action="append", choices=ORDER)
+    parser.add_argument("--predict-up-to", type=int, default=200_000, help="largest number of clips to predict")
     parser.add_argument("--keep", action="store_true", help="keep the recordings for the next run")
     options = parser.parse_args()
     most = max(options.clips)
@@ -57,15 +59,17 @@ def main() -> None:
     for clips in sorted(options.clips):
         root = make_root(options.out, clips)
         for step in options.only or ORDER:
+            if step == "predict" and clips > options.predict_up_to:
+                continue
             figures = {"clips": clips, "step": step, **measure(step, root)}
             print_message(json.dumps(figures))
             found.append(figures)
+            if options.json:
+                options.json.write_text(json.dumps({"cores": cpu_count(), "figures": found}, indent=1) + "\n")
         shutil.rmtree(root)
     if not options.keep:
         shutil.rmtree(options.out / AUDIO)
     print(markdown(found))
-    if options.json:
-        options.json.write_text(json.dumps({"cores": cpu_count(), "figures": found}, indent=1) + "\n")
 
 
 def make_root(folder: Path, clips: int) -> Path:
