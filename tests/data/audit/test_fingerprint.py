@@ -98,8 +98,9 @@ def test_find_matches_short_or_silent_sounds_have_none() -> None:
 
 @pytest.fixture
 def alike(rng: np.random.Generator) -> list[Codes]:
-    """Codes of 40 recordings: parts of one sound with other codes in between, frequent codes and inaudible frames."""
-    shared, frequent = (rng.integers(1, 1 << 32, size, dtype=np.uint32) for size in (150, 3))
+    """Codes of 40 recordings: parts of a sound that repeats, with other, frequent and inaudible codes in between."""
+    period, frequent = (rng.integers(1, 1 << 32, size, dtype=np.uint32) for size in (30, 3))
+    shared = np.tile(period, 5)
     found = []
     for _ in range(40):
         length = rng.integers(0, 60)
@@ -142,8 +143,11 @@ def _plain_matches(recordings: list[Codes]) -> list[Match]:
     return found
 
 
-@pytest.mark.parametrize("limit", [1, 1000, 1 << 20])
-def test_find_matches_equals_the_plain_search(alike: list[Codes], monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
+@pytest.mark.parametrize(("limit", "equal_codes"), [(1, 32), (1000, 32), (1 << 20, 32), (1000, 4)])
+def test_find_matches_equals_the_plain_search(
+    alike: list[Codes], monkeypatch: pytest.MonkeyPatch, limit: int, equal_codes: int
+) -> None:
+    monkeypatch.setattr(module, "MAX_EQUAL_CODES", equal_codes)
     monkeypatch.setattr(module, "MAX_PAIRS", limit)
     monkeypatch.setattr(module, "MAX_COMPARED_FRAMES", limit)
     found = find_matches(alike)
