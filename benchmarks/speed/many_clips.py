@@ -27,7 +27,6 @@ from benchmarks.speed.one_second_clips import AUDIO, recordings, write_recording
 from scenelet.utils.console import print_message
 from scenelet.utils.parallel import cpu_count
 
-COMMANDS = ("check", "predict")
 ORDER = ("table", "check", "cache", "cached", "statistics", "epoch", "predict")
 NAMES = {
     "table": "read the table, find the files, split",

@@ -31,7 +31,7 @@ N_FOLDS = 5
 MIN_CLIPS, MIN_GROUPS = 8, 4
 """Minimum number of clips and groups per class, so that it can be learned without one fold."""
 MAX_TRAINING_CLIPS = 20_000
-"""Maximum number of clips that a classifier learns from. It has 511 weights per class, and more clips change little."""
+"""Maximum number of clips that a classifier learns from. It has 511 weights per class."""
 MAX_PREDICTED_CLIPS = 1 << 14
 """Maximum number of clips that are predicted at once."""
 MIN_SKILL = 1 / 3

@@ -7,6 +7,7 @@ cannot be used, the statistics are computed again.
 import base64
 import contextlib
 import hashlib
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,8 @@ FORMAT = 4
 """Version of the statistics. Raise it when the same recording no longer gives the same statistics."""
 ARRAYS = {"texture": "<f4", "fingerprint": "<u4"}
 """Attributes that are stored as Base64, with their types."""
-BATCH_LINES = 64
-"""Number of recordings whose lines are written at once. A crash loses at most these."""
+WRITE_SECONDS = 1.0
+"""Time between two writes. A crash loses at most the statistics of this time."""
 MAX_CHUNK = 16
 """Maximum number of recordings that a process takes at once."""
 
@@ -55,6 +56,7 @@ def all_recording_stats(
         missing = [clip.recording for clip, version in zip(clips, versions, strict=True) if version not in cached]
         computed = map_processes(recording_stats_or_error, missing, workers, max_chunk=MAX_CHUNK)
         unlisted: list[Any] = []
+        written = time.monotonic()
         try:
             for version in versions:
                 if (result := cached.pop(version, None)) is not None:
@@ -63,7 +65,8 @@ def all_recording_stats(
                 new = next(computed)
                 if writable and version and isinstance(new, RecordingStats):
                     unlisted.append([version, _to_json(new)])
-                    writable = len(unlisted) < BATCH_LINES or _append(lines, unlisted)
+                    if time.monotonic() - written >= WRITE_SECONDS:
+                        writable, written = _append(lines, unlisted), time.monotonic()
                 yield new
         finally:  # the caller may stop early
             writable = writable and _append(lines, unlisted)
