@@ -177,7 +177,7 @@ def read_or_die(*arguments):
         os.kill(os.getpid(), signal.SIGKILL)
     return read(*arguments)
 
-feature_cache.windows, feature_cache.BATCH_CLIPS = read_or_die, 2
+feature_cache.windows, feature_cache.BATCH_BYTES = read_or_die, 3 * 32 * 32 * 2  # three windows
 root, features = Path(sys.argv[1]), FeatureConfig.model_validate_json(sys.argv[3])
 clips = [Clip(path, path.name, "x", path.name) for path in sorted(root.iterdir())]
 os.environ["SCENELET_CACHE"] = sys.argv[2]

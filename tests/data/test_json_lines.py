@@ -45,6 +45,20 @@ def test_replace_writes_all_lines(lines: JsonLines) -> None:
     assert _values(lines) == [[3]]
 
 
+def test_keep_last_removes_superseded_and_damaged_lines(lines: JsonLines) -> None:
+    lines.append([["a", 1], ["b", 2], ["a", 3], None, ["c", 4], ["b", 5]])
+    lines.keep_last(lambda value: value and value[0])
+    assert _values(lines) == [["a", 3], ["c", 4], ["b", 5]]
+
+
+def test_keep_last_leaves_a_file_without_repetition(lines: JsonLines) -> None:
+    lines.append([["a", 1], ["b", 2]])
+    before = lines.path.stat().st_ino
+    lines.keep_last(lambda value: value[0])
+    assert lines.path.stat().st_ino == before
+    assert _values(lines) == [["a", 1], ["b", 2]]
+
+
 def test_file_version_changes_with_size_and_time(tmp_path: Path) -> None:
     clip = Clip(tmp_path / "a.wav", "a.wav", "x", "a.wav")
     with pytest.raises(AudioError, match=r"a\.wav: no longer exists \(No such file or directory\)"):

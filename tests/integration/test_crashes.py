@@ -107,7 +107,8 @@ def test_save_checkpoint_killed_leaves_the_old_or_the_new(tmp_path: Path) -> Non
 
 def test_load_features_killed_is_completed_by_the_next_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clips = write_clips(tmp_path, 5)
-    monkeypatch.setattr(cache, "BATCH_CLIPS", 2)
+    row_bytes = 2 * SOUND.n_channels * SOUND.n_mels * SOUND.n_frames(WINDOW.samples(SOUND.sample_rate))
+    monkeypatch.setattr(cache, "BATCH_BYTES", 3 * row_bytes)
 
     def build(folder: str) -> cache.ClipFeatures:
         monkeypatch.setenv("SCENELET_CACHE", str(tmp_path / folder))

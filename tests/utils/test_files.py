@@ -1,6 +1,7 @@
 """Atomic writes, which leave all new files or all earlier ones and follow no link, and the folder search."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -163,3 +164,19 @@ class TestWalkFiles:
         errors: list[OSError] = []
         assert walk_files(tmp_path / "absent", on_error=errors.append) == []
         assert [type(error) for error in errors] == [FileNotFoundError]
+
+
+def test_replace_file_writes_the_parts_of_an_iterator(tmp_path: Path) -> None:
+    replace_file(tmp_path / "file", (bytes([number]) for number in range(3)))
+    assert (tmp_path / "file").read_bytes() == b"\0\1\2"
+
+
+def test_replace_file_failing_iterator_leaves_the_file(tmp_path: Path) -> None:
+    def parts() -> Iterator[bytes]:
+        yield b"new"
+        raise OSError(5, "Input/output error")
+
+    (tmp_path / "file").write_bytes(b"old")
+    with pytest.raises(OutputError, match="Input/output error"):
+        replace_file(tmp_path / "file", parts())
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]

@@ -16,7 +16,8 @@ import pytest
 
 from helpers.processes import run_python, start_python
 from scenelet.errors import WorkerError
-from scenelet.utils.parallel import cpu_count, map_processes, map_threads, parallel_map
+from scenelet.utils import parallel
+from scenelet.utils.parallel import Chunks, cpu_count, map_processes, map_threads, parallel_map
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="Windows has neither fork nor SIGKILL")
 
@@ -61,9 +62,37 @@ def test_map_processes_pauses_with_its_consumer(in_order: bool) -> None:
     results.close()  # type: ignore[attr-defined]
 
 
-def test_map_processes_passes_errors_on() -> None:
+@pytest.mark.parametrize("max_chunk", [1, 8])
+def test_map_processes_passes_errors_on(max_chunk: int) -> None:
     with pytest.raises(ZeroDivisionError):
-        list(map_processes((1).__truediv__, [1] * 20 + [0], 2))
+        list(map_processes((1).__truediv__, [1] * 40 + [0], 2, max_chunk=max_chunk))
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_map_processes_sends_short_items_in_chunks(monkeypatch: pytest.MonkeyPatch, in_order: bool) -> None:
+    monkeypatch.setattr(parallel, "CHUNK_SECONDS", 1000.0)
+    sent, submit = [], loky.ProcessPoolExecutor.submit
+
+    def count(executor: Any, function: Any, *arguments: Any) -> Any:
+        sent.append(arguments)
+        return submit(executor, function, *arguments)
+
+    monkeypatch.setattr(loky.ProcessPoolExecutor, "submit", count)
+    found = list(map_processes(abs, range(-300, 0), 2, in_order=in_order, max_chunk=16))
+    assert sorted(found, reverse=True) == list(range(300, 0, -1))
+    assert not in_order or found == list(range(300, 0, -1))
+    assert len(sent) < 60
+
+
+def test_chunks_grow_while_they_are_short() -> None:
+    chunks = Chunks(range(100), max_size=8)
+    sizes = []
+    for seconds in (0.001, 0.001, 0.001, 0.001, 0.001, 0.4, 0.4, 10.0, 0.04):
+        chunk = next(chunks)
+        sizes.append(len(chunk))
+        chunks.adapt(len(chunk), seconds)
+    assert sizes == [1, 2, 4, 8, 8, 8, 1, 1, 1]
+    assert [item for chunk in chunks for item in chunk] == list(range(sum(sizes), 100))
 
 
 def test_map_processes_reports_dead_workers() -> None:

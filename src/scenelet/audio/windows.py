@@ -41,18 +41,17 @@ def repeat_sound(window: Samples, silence_threshold_db: float, min_samples: int)
     first, last = sound_span(window, silence_threshold_db, min_samples)
     if last - first == n:
         return window
-    repeated: Samples = np.take(window, np.arange(n) % (last - first) + first, axis=1)
-    return repeated
+    return np.tile(window[:, first:last], -(-n // (last - first)))[:, :n]
 
 
 def sound_span(window: Samples, silence_threshold_db: float, min_samples: int) -> tuple[int, int]:
     """Find the first sample, and one past the last, that `repeat_sound` repeats. A silent window is all repeated."""
     level = np.abs(window).max(axis=0)
-    audible = np.flatnonzero(level > level.max() * 10 ** (-silence_threshold_db / 20))
+    is_audible = level > level.max() * 10 ** (-silence_threshold_db / 20)
     n = window.shape[1]
-    if len(audible) == 0:
+    first, last = int(is_audible.argmax()), n - int(is_audible[::-1].argmax())
+    if not is_audible[first]:
         return 0, n
-    first, last = int(audible[0]), int(audible[-1]) + 1
     last = max(last, min(first + min_samples, n))
     return min(first, max(last - min_samples, 0)), last
 

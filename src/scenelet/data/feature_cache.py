@@ -40,8 +40,10 @@ Windows = NDArray[np.float16]
 Index = dict[str, tuple[int, int]]
 """First row and number of rows of each finished clip, by `file_version`."""
 
-BATCH_CLIPS = 32
-"""Number of clips whose rows are written to disk at once. A crash loses at most these."""
+BATCH_BYTES = 8 << 20
+"""Size of rows that are written to disk at once. A crash loses at most these, which are a few seconds of work."""
+MAX_CHUNK = 64
+"""Maximum number of clips that a process takes at once."""
 FORMAT, WAVEFORM_FORMAT = 2, 1
 """Versions of the features and of the waveforms. Raise one when the same settings no longer give the same values."""
 MAX_SAMPLE = float(np.finfo(np.float16).max)
@@ -76,7 +78,8 @@ class ClipFeatures:
 
     def rows(self) -> NDArray[np.int64]:
         """Return the rows of these clips, clip by clip: (n,)."""
-        return np.concatenate([np.arange(f, f + n) for f, n in zip(self.first, self.count, strict=True)])
+        before = np.cumsum(self.count) - self.count
+        return np.repeat(self.first - before, self.count) + np.arange(self.count.sum())
 
     def select(self, clips: slice | NDArray[np.integer]) -> "ClipFeatures":
         """Select clips by their numbers, in that order."""
@@ -154,7 +157,7 @@ def _load(
             missing = [(clip, v) for clip, v in zip(clips, versions, strict=True) if v not in index]
             if missing:
                 limit_features(root_folder, keep=folder)
-                results: Iterable[Windows | AudioError] = map_processes(compute, missing, workers)
+                results: Iterable[Windows | AudioError] = map_processes(compute, missing, workers, max_chunk=MAX_CHUNK)
                 results = track(results, description, len(missing))
                 faults = _build([version for _, version in missing], results, folder, index, row_bytes)
                 if faults:
@@ -220,7 +223,7 @@ def _build(
 ) -> list[AudioError]:
     """Add the features of missing clips to the cache and the index while they are computed, and return the errors."""
     lines = JsonLines(folder / INDEX)
-    next_row = max((first + count for first, count in index.values()), default=0)
+    next_row = listed = max((first + count for first, count in index.values()), default=0)
     faults: list[AudioError] = []
     unlisted: list[tuple[str, int, int]] = []
     with (folder / ROWS).open("ab") as rows:
@@ -241,8 +244,9 @@ def _build(
                 unlisted.append((version, next_row, len(result)))
                 index[version] = next_row, len(result)
                 next_row += len(result)
-                if len(unlisted) == BATCH_CLIPS:
+                if (next_row - listed) * row_bytes >= BATCH_BYTES:
                     list_clips()
+                    listed = next_row
         finally:  # an interrupt or a bug must not lose finished clips
             list_clips()
     return faults

@@ -4,7 +4,7 @@ An entry belongs to one version of a clip's file, see `file_version`. A changed 
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +48,7 @@ class JsonLines:
         if not self.path.exists():
             return
         with self.path.open("rb") as file:
-            for line in file:
-                try:
-                    value = json.loads(line) if line.endswith(b"\n") else None
-                except (ValueError, RecursionError):
-                    value = None
-                yield value
+            yield from map(_decode, file)
 
     def append(self, values: Iterable[Any]) -> None:
         """Append a line per value, and remove a truncated line before them. Raises OSError if that is not possible."""
@@ -68,6 +63,26 @@ class JsonLines:
     def replace(self, values: Iterable[Any]) -> None:
         """Replace all lines atomically. Raises OutputError if the file cannot be written."""
         replace_file(self.path, _encode(values))
+
+    def keep_last(self, key: Callable[[Any], Hashable]) -> None:
+        """Remove lines that a later line of the same key supersedes, and those of key None, line by line.
+
+        Raises OSError or OutputError if the file cannot be read or written.
+        """
+        keys = [key(value) for value in self.read()]
+        last = {each: number for number, each in enumerate(keys)}
+        last.pop(None, None)
+        if len(last) == len(keys):
+            return
+        with self.path.open("rb") as file:
+            replace_file(self.path, (line for number, line in enumerate(file) if last.get(keys[number]) == number))
+
+
+def _decode(line: bytes) -> Any:
+    try:
+        return json.loads(line) if line.endswith(b"\n") else None
+    except (ValueError, RecursionError):
+        return None
 
 
 def _encode(values: Iterable[Any]) -> bytes:

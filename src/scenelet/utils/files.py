@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from scenelet.errors import OutputError
@@ -24,12 +24,16 @@ SYSTEM_NAMES = (
 """Files and folders of systems, archivers and network drives. They hold copies, thumbnails or deleted files."""
 
 
-def replace_file(path: Path, data: bytes | str) -> None:
+Content = bytes | str | Iterator[bytes]
+"""Content of a file. Text is encoded as UTF-8. The parts of an iterator are written one after the other."""
+
+
+def replace_file(path: Path, data: Content) -> None:
     """Write a file atomically: write `data` to a temporary file next to `path`, then rename it.
 
     Args:
         path: the file to create or replace.
-        data: its content; text is encoded as UTF-8.
+        data: its content.
 
     Raises:
         OutputError: the file cannot be written. An existing file is then unchanged.
@@ -37,7 +41,7 @@ def replace_file(path: Path, data: bytes | str) -> None:
     replace_files({path: data})
 
 
-def replace_files(files: Mapping[Path, bytes | str], remove: Iterable[Path] = ()) -> None:
+def replace_files(files: Mapping[Path, Content], remove: Iterable[Path] = ()) -> None:
     """Write files that belong together: all temporary files are complete before the first one is renamed.
 
     The last file acts as the index. It is hidden while the others are replaced. So if it exists, all files come from
@@ -100,10 +104,11 @@ def _replace_set(partial: Mapping[Path, Path], earlier: Sequence[Path]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def write_new_file(path: Path, data: bytes | str) -> None:
+def write_new_file(path: Path, data: Content) -> None:
     """Write a file and wait until it is on disk; raise OSError if it exists, even as a link, or cannot be written."""
     with path.open("xb") as file:  # never through a link that somebody else placed there
-        file.write(data.encode(errors="surrogateescape") if isinstance(data, str) else data)
+        data = data.encode(errors="surrogateescape") if isinstance(data, str) else data
+        file.writelines([data] if isinstance(data, bytes) else data)
         file.flush()
         os.fsync(file.fileno())
 

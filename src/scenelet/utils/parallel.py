@@ -11,11 +11,12 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from scenelet.errors import WorkerError
 from scenelet.utils.console import print_warning
@@ -28,8 +29,10 @@ Result = TypeVar("Result")
 
 MIN_PROCESS_ITEMS = 8
 """Minimum number of items for which processes are started. For fewer, starting them costs more than they save."""
-ITEMS_PER_WORKER = 4
-"""Number of items per worker process that are waiting, in work or finished but not yet taken."""
+CHUNKS_PER_WORKER = 4
+"""Number of chunks per worker process that are waiting, in work or finished but not yet taken."""
+CHUNK_SECONDS = 0.05
+"""Time that a process should take for a chunk. Sending one and its results takes about a millisecond."""
 WORKER_ENVIRONMENT = {"LOKY_MAX_MEMORY_LEAK_SIZE": "1e15", "PYTHONFAULTHANDLER": ""}
 """Variables of worker processes. loky would restart a worker that keeps freed memory, and print dumps of its stack."""
 
@@ -91,6 +94,7 @@ def map_processes(
     prepare: Callable[[], object] | None = None,
     in_order: bool = True,
     min_items: int = MIN_PROCESS_ITEMS,
+    max_chunk: int = 1,
 ) -> Iterator[Result]:
     """Yield `function(item)` for each item, from `workers` new processes.
 
@@ -105,6 +109,8 @@ def map_processes(
         prepare: called in each process before its work.
         in_order: yield in the order of `items`; otherwise, as soon as a result is there.
         min_items: the number of items from which processes are started.
+        max_chunk: maximum number of items that a process takes at once. Chunks grow up to it while a process needs
+            less than `CHUNK_SECONDS` for one. If an item fails, the results of its chunk are lost.
 
     Raises:
         WorkerError: a process died.
@@ -118,13 +124,56 @@ def map_processes(
         return
     try:
         with _process_pool(workers, prepare) as executor:
-            limit = ITEMS_PER_WORKER * workers
-            yield from _bounded_map(executor, function, items, limit, in_order) if executor else map(function, items)
+            if executor is None:
+                yield from map(function, items)
+                return
+            chunks = Chunks(items, max_chunk)
+            work = functools.partial(_map_chunk, function)
+            for results, seconds in _bounded_map(executor, work, chunks, CHUNKS_PER_WORKER * workers, in_order):
+                chunks.adapt(len(results), seconds)
+                yield from results
     except BrokenProcessPool:
         raise WorkerError(
             "a worker process died: it was killed, ran out of memory, or crashed in a library;"
             " repeat the command, with fewer workers if memory is short"
         ) from None
+
+
+class Chunks(Generic[Item]):
+    """Chunks of items, the first ones of one item. They grow while one takes less than `CHUNK_SECONDS`.
+
+    Args:
+        items: the items.
+        max_size: maximum number of items of a chunk.
+
+    >>> chunks = Chunks("abcdefgh", max_size=3)
+    >>> first = next(chunks)
+    >>> chunks.adapt(1, seconds=0.001)
+    >>> first, next(chunks)
+    (['a'], ['b', 'c'])
+    """
+
+    def __init__(self, items: Iterable[Item], max_size: int) -> None:
+        self._items, self._size, self._max_size = iter(items), 1, max_size
+
+    def __iter__(self) -> Iterator[list[Item]]:
+        return self
+
+    def __next__(self) -> list[Item]:
+        if chunk := list(itertools.islice(self._items, self._size)):
+            return chunk
+        raise StopIteration
+
+    def adapt(self, length: int, seconds: float) -> None:
+        """Choose the size of the next chunks from what a chunk of `length` items took. It at most doubles."""
+        fitting = int(CHUNK_SECONDS * length / max(seconds, 1e-6))
+        self._size = max(1, min(fitting, 2 * self._size, self._max_size))
+
+
+def _map_chunk(function: Callable[[Item], Result], items: Sequence[Item]) -> tuple[list[Result], float]:
+    """Return `function(item)` of each item, and the seconds that they took together."""
+    started = time.perf_counter()
+    return list(map(function, items)), time.perf_counter() - started
 
 
 def _bounded_map(

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from helpers.data_sets import mislabeled_scenes
+from scenelet.data.audit import audit as audit_module
 from scenelet.data.audit.audit import audit
 from scenelet.data.audit.findings import Finding
 from scenelet.data.clips import Clip, ClipTable
@@ -226,6 +227,19 @@ class TestLabels:
         (rest,) = (finding for finding in findings if finding.kind == "more labels")
         assert rest.message.startswith(f"{len(rest.clips)} more label")
         assert f"`scenelet check --max-label-issues {len(rest.clips) + 1}` lists all" in rest.message
+
+    @pytest.mark.parametrize(("limit", "expected"), [(10, True), (100_000, False)])
+    def test_audit_says_if_the_classifier_learns_from_some(
+        self,
+        scenes: ClipTable,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        limit: int,
+        expected: bool,
+    ) -> None:
+        monkeypatch.setattr(audit_module, "MAX_TRAINING_CLIPS", limit)
+        audit(scenes, 1.0, workers=1, refresh=False)
+        assert (f"learns from at most {limit:,} of the clips" in capsys.readouterr().err) == expected
 
     def test_audit_held_out_clips_are_not_doubted(self, scenes: ClipTable) -> None:
         halves = Split(scenes.clips[::2], (), scenes.clips[1::2], "")

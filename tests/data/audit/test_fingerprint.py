@@ -9,7 +9,7 @@ import soundfile
 import soxr
 
 from scenelet.data.audit import fingerprint as module
-from scenelet.data.audit.fingerprint import HOP_SAMPLES, SAMPLE_RATE, audio_fingerprint, find_matches
+from scenelet.data.audit.fingerprint import HOP_SAMPLES, SAMPLE_RATE, Codes, Match, audio_fingerprint, find_matches
 
 
 @pytest.fixture
@@ -94,3 +94,67 @@ def test_find_matches_short_or_silent_sounds_have_none() -> None:
     short, silent = np.zeros(100, np.float32), np.zeros(2 * SAMPLE_RATE, np.float32)
     assert find_matches([audio_fingerprint(short), audio_fingerprint(silent), audio_fingerprint(silent)]) == []
     assert find_matches([]) == []
+
+
+@pytest.fixture
+def alike(rng: np.random.Generator) -> list[Codes]:
+    """Codes of 40 recordings: parts of a sound that repeats, with other, frequent and inaudible codes in between."""
+    period, frequent = (rng.integers(1, 1 << 32, size, dtype=np.uint32) for size in (30, 3))
+    shared = np.tile(period, 5)
+    found = []
+    for _ in range(40):
+        length = rng.integers(0, 60)
+        start = rng.integers(0, 150 - length)
+        codes = shared[start : start + length].copy()
+        for new, fraction in ((rng.integers(0, 1 << 32, length, dtype=np.uint32), 0.2), (np.zeros(length), 0.1)):
+            changed = rng.random(length) < fraction
+            codes[changed] = new[changed]
+        is_frequent = rng.random(length) < 0.1
+        codes[is_frequent] = rng.choice(frequent, is_frequent.sum())
+        found.append(codes)
+    return found
+
+
+def _plain_matches(recordings: list[Codes]) -> list[Match]:
+    """Return the matches by one comparison after the other, as the paper describes the search."""
+    frames = sorted((int(code), i, t) for i, codes in enumerate(recordings) for t, code in enumerate(codes) if code)
+    votes: dict[tuple[int, int], dict[int, int]] = {}
+    for place, (code, i, t) in enumerate(frames):
+        for other, j, u in frames[place + 1 : place + module.MAX_EQUAL_CODES]:
+            if other == code and i != j:
+                offsets = votes.setdefault((i, j), {})
+                offsets[u - t] = offsets.get(u - t, 0) + 1
+    found = []
+    for (i, j), offsets in sorted(votes.items()):
+        best = None
+        for offset, _ in sorted(offsets.items(), key=lambda vote: (-vote[1], vote[0]))[: module.MAX_OFFSETS]:
+            pairs = zip(recordings[i][max(0, -offset) :], recordings[j][max(0, offset) :], strict=False)
+            both = [(a, b) for a, b in pairs if a and b]
+            if len(both) < module.MIN_FRAMES:
+                continue
+            differing = sum(int(a ^ b).bit_count() for a, b in both) / (32 * len(both))
+            independent = module.INDEPENDENT_BITS * (1 + len(both) * HOP_SAMPLES / module.FRAME_SAMPLES)
+            limit = min(module.MAX_DIFFERING, 0.5 - module.MIN_Z_SCORE * 0.5 / np.sqrt(independent))
+            if best is None or differing - limit < best[0]:
+                best = differing - limit, len(both), offset, differing
+        if best is not None and best[0] <= 0:
+            rate = SAMPLE_RATE / HOP_SAMPLES
+            found.append(Match(i, j, best[1] / rate, best[2] / rate, best[3]))
+    return found
+
+
+@pytest.mark.parametrize(("limit", "equal_codes"), [(1, 32), (1000, 32), (1 << 20, 32), (1000, 4)])
+def test_find_matches_equals_the_plain_search(
+    alike: list[Codes], monkeypatch: pytest.MonkeyPatch, limit: int, equal_codes: int
+) -> None:
+    monkeypatch.setattr(module, "MAX_EQUAL_CODES", equal_codes)
+    monkeypatch.setattr(module, "MAX_PAIRS", limit)
+    monkeypatch.setattr(module, "MAX_COMPARED_FRAMES", limit)
+    found = find_matches(alike)
+    assert len(found) > 5
+    assert found == _plain_matches(alike)
+
+
+@pytest.mark.parametrize("codes", [[], [0] * 9])
+def test_find_matches_without_audible_frames_finds_no_pair(codes: list[int]) -> None:
+    assert find_matches([np.array(codes, np.uint32)] * 2) == []

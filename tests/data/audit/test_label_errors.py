@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from scenelet.data.audit import label_errors
 from scenelet.data.audit.label_errors import (
     MIN_SCORE,
     N_FOLDS,
@@ -137,3 +138,34 @@ def test_find_label_issues_score_is_a_fraction_of_both_probabilities(textures: l
     label, wrong = held_out_probabilities(np.stack(textures), targets, assign_folds(clips))[5][[0, 2]]
     issue = find_label_issues(clips, textures)[0]
     assert issue == (clips[5], "class 0", pytest.approx(label / (label + wrong)))
+
+
+def test_find_label_issues_learns_from_some_and_compares_all(
+    textures: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(label_errors, "MAX_TRAINING_CLIPS", 24)
+    learned, fit = [], fit_logistic
+
+    def count(x: np.ndarray, targets: np.ndarray, classes: int) -> np.ndarray:
+        learned.append(np.bincount(targets).tolist())
+        return fit(x, targets, classes)
+
+    monkeypatch.setattr(label_errors, "fit_logistic", count)
+    clips = _clips()
+    wrong = {5: "class 2", 20: "class 0", 40: "class 1"}
+    for index, label in wrong.items():
+        clips[index] = replace(clips[index], label=label)
+    found = find_label_issues(clips, textures)
+    assert not isinstance(found, str)
+    assert {clips[index].name for index in wrong} <= {issue.clip.name for issue in found}
+    assert all(22 <= sum(counts) <= 24 and min(counts) >= 6 for counts in learned)
+
+
+def test_held_out_probabilities_in_parts_are_the_same(
+    textures: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    targets = np.array([int(clip.label[-1]) for clip in _clips()])
+    arguments = np.stack(textures), targets, assign_folds(_clips())
+    complete = held_out_probabilities(*arguments)
+    monkeypatch.setattr(label_errors, "MAX_PREDICTED_CLIPS", 3)
+    np.testing.assert_allclose(held_out_probabilities(*arguments), complete, rtol=1e-9)

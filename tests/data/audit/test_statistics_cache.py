@@ -115,6 +115,32 @@ def test_all_recording_stats_interrupted_keeps_the_cache(clips: list[Clip], tmp_
     assert read(clips)[1] == ["bad.wav"]
 
 
+@pytest.mark.parametrize(("taken", "seconds"), [(1, 1e9), (2, 1e9), (2, 0.0), (3, 1e9)])
+def test_all_recording_stats_interrupted_keeps_what_was_read(
+    clips: list[Clip], tmp_path: Path, read: Reader, monkeypatch: pytest.MonkeyPatch, taken: int, seconds: float
+) -> None:
+    monkeypatch.setattr(statistics_cache, "WRITE_SECONDS", seconds)
+    monkeypatch.setenv("SCENELET_CACHE", str(tmp_path / "cache"))
+    results: Any = all_recording_stats(clips, tmp_path, 1)
+    for _ in range(taken):
+        next(results)
+    results.close()
+    assert read(clips)[1] == ["a.wav", "b.wav", "bad.wav", "c.wav"][min(taken, 2) :]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1e9])
+def test_all_recording_stats_batches_give_the_same_file(
+    clips: list[Clip], tmp_path: Path, read: Reader, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    read(clips)
+    expected = _cache_file(tmp_path).read_bytes()
+    _cache_file(tmp_path).unlink()
+    monkeypatch.setattr(statistics_cache, "WRITE_SECONDS", seconds)
+    read(clips)
+    read(clips, refresh=True)
+    assert _cache_file(tmp_path).read_bytes() == expected
+
+
 @pytest.mark.parametrize("refresh", [False, True])
 def test_all_recording_stats_full_disk_yields_everything(
     clips: list[Clip], tmp_path: Path, read: Reader, monkeypatch: pytest.MonkeyPatch, refresh: bool

@@ -10,13 +10,20 @@ from scipy.sparse.csgraph import connected_components
 
 from scenelet.data.audit.findings import Finding, is_silent, recording_findings, trait_findings, warning
 from scenelet.data.audit.fingerprint import find_matches
-from scenelet.data.audit.label_errors import MIN_CLIPS, MIN_GROUPS, MIN_SCORE, find_label_issues, rare_classes
+from scenelet.data.audit.label_errors import (
+    MAX_TRAINING_CLIPS,
+    MIN_CLIPS,
+    MIN_GROUPS,
+    MIN_SCORE,
+    find_label_issues,
+    rare_classes,
+)
 from scenelet.data.audit.statistics import RecordingStats
 from scenelet.data.audit.statistics_cache import all_recording_stats
 from scenelet.data.audit.tau_gaps import tau_gap_findings
 from scenelet.data.clips import SPLITS, Clip, ClipTable
 from scenelet.data.splits import Split
-from scenelet.utils.console import track
+from scenelet.utils.console import print_message, track
 from scenelet.utils.text import first_few, pluralize
 
 Subsets = Mapping[str, set[Clip]]
@@ -73,6 +80,11 @@ def audit(
 def _label_findings(all_stats: Mapping[Clip, RecordingStats], max_label_issues: int) -> Iterator[Finding]:
     """Yield labels that the other clips contradict, the highest score first."""
     clips = list(all_stats)
+    if len(clips) > MAX_TRAINING_CLIPS:
+        print_message(
+            f"labels: the classifier that doubts them learns from at most {MAX_TRAINING_CLIPS:,} of the clips, evenly"
+            " chosen from each class; every label is still compared"
+        )
     found = find_label_issues(clips, [stats.texture for stats in all_stats.values()])
     if isinstance(found, str):
         yield warning("labels not compared", (), f"labels cannot be compared: {found}; listen to some clips")

@@ -3,6 +3,8 @@
 Such a recording was made at a lower sample rate, or a codec removed the upper bands.
 """
 
+import functools
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
@@ -34,7 +36,6 @@ class MeanSpectrum:
 
     def __init__(self, sample_rate: int) -> None:
         self.sample_rate = sample_rate
-        self._window = np.hanning(FRAME_SAMPLES).astype(np.float32)
         self._power, self._frames = np.zeros(FRAME_SAMPLES // 2 + 1), 0
 
     def push(self, samples: NDArray[np.float32]) -> None:
@@ -42,7 +43,7 @@ class MeanSpectrum:
         for channel in samples:
             count = len(channel) // FRAME_SAMPLES
             frames = channel[: count * FRAME_SAMPLES].reshape(count, FRAME_SAMPLES)
-            spectrum = fft.rfft(frames * self._window)
+            spectrum = fft.rfft(frames * _window())
             self._power += (spectrum.real**2 + spectrum.imag**2).sum(axis=0, dtype=np.float64)
             self._frames += count
 
@@ -66,6 +67,11 @@ class MeanSpectrum:
             return None
         edge = np.flatnonzero(decibels > (below[best] + above[best]) / 2)[-1]
         return float(edge * bin_hz) if edge < MAX_CUTOFF_FRACTION * FRAME_SAMPLES / 2 else None
+
+
+@functools.cache
+def _window() -> NDArray[np.float32]:
+    return np.hanning(FRAME_SAMPLES).astype(np.float32)
 
 
 def _lower_quartile(values: NDArray[np.float64]) -> float:

@@ -5,7 +5,8 @@ changes with time (Haitsma and Kalker, A highly robust audio fingerprinting syst
 and resampling change few of them.
 """
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +42,8 @@ MIN_Z_SCORE = 4.5
 """Minimum distance from chance in standard deviations, if there are few frames."""
 INDEPENDENT_BITS = 0.6 * 32
 """Number of independent bits in a frame. Frames at a distance of `FRAME_SAMPLES` are independent."""
+MAX_PAIRS, MAX_COMPARED_FRAMES = 1 << 20, 1 << 21
+"""Maximum numbers of equal codes and of frames that are held in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def audio_fingerprint(samples: NDArray[np.float32]) -> Codes:
     if len(samples) < FRAME_SAMPLES + HOP_SAMPLES:
         return np.zeros(0, np.uint32)
     frames = np.lib.stride_tricks.sliding_window_view(samples, FRAME_SAMPLES)[::HOP_SAMPLES]
-    window = np.hanning(FRAME_SAMPLES).astype(np.float32)
+    window = _window()
     edges = np.round(BANDS_HZ * FRAME_SAMPLES / SAMPLE_RATE).astype(int)
     energies = []
     for start in range(0, len(frames), BATCH_FRAMES):
@@ -87,73 +90,126 @@ def audio_fingerprint(samples: NDArray[np.float32]) -> Codes:
     return codes
 
 
+@functools.cache
+def _window() -> NDArray[np.float32]:
+    return np.hanning(FRAME_SAMPLES).astype(np.float32)
+
+
 def find_matches(recordings: Sequence[Codes]) -> list[Match]:
     """Find every pair of recordings that share a stretch of sound, ordered by index.
 
-    Recordings with an equal code are compared frame by frame. The search needs about 30 bytes of memory per frame.
+    Recordings with an equal code are compared frame by frame. The search needs about 50 bytes of memory per frame, and
+    at most 200 MB more.
 
     >>> noise = np.random.default_rng(0).standard_normal(24000).astype(np.float32)
     >>> [match] = find_matches([audio_fingerprint(noise), audio_fingerprint(0.1 * noise[8000:])])
     >>> match.first, match.second, round(match.delay_seconds, 1)
     (0, 1, -1.0)
     """
+    lengths = np.array([len(codes) for codes in recordings], np.int64)
+    if lengths.sum() == 0:
+        return []
+    codes = np.concatenate(recordings)
+    frames_per_second = SAMPLE_RATE / HOP_SAMPLES
     found = []
-    for first, second, offsets in _candidate_pairs(recordings):
-        best = min((_compare(recordings[first], recordings[second], offset) for offset in offsets), key=lambda c: c[0])
-        if best[0] <= 0:
-            _, frames, offset, differing = best
-            frames_per_second = SAMPLE_RATE / HOP_SAMPLES
+    for candidates in _candidate_pairs(codes, lengths):
+        for first, second, frames, offset, differing in _best_offsets(codes, lengths, candidates):
             found.append(Match(first, second, frames / frames_per_second, offset / frames_per_second, differing))
     return found
 
 
-def _compare(first: Codes, second: Codes, offset: int) -> tuple[float, int, int, float]:
-    """Compare two recordings at one offset.
+def _best_offsets(
+    codes: Codes, lengths: NDArray[np.int64], candidates: NDArray[np.int64]
+) -> Iterator[tuple[int, int, int, int, float]]:
+    """Yield first, second, the frames audible in both, the offset and the differing fraction of pairs that match.
 
-    Return by how much the differing fraction exceeds its limit, the frames audible in both, the offset, the fraction.
+    Args:
+        codes: codes of all recordings, one after the other.
+        lengths: number of codes of each recording.
+        candidates: (n, 3) first and second recording, and an offset to try; the rows of a pair follow each other.
     """
-    a, b = first[max(0, -offset) :], second[max(0, offset) :]
-    n = min(len(a), len(b))
-    both = (a[:n] != 0) & (b[:n] != 0)
-    frames = int(np.count_nonzero(both))
-    if frames < MIN_FRAMES:
-        return CHANCE, frames, offset, CHANCE
-    differing = int(np.bitwise_count(a[:n][both] ^ b[:n][both]).sum()) / (32 * frames)
+    if len(candidates) == 0:
+        return
+    first, second, offset = candidates.T
+    size = np.minimum(lengths[first] - np.maximum(0, -offset), lengths[second] - np.maximum(0, offset))
+    parts = np.split(candidates, np.flatnonzero(np.diff(np.cumsum(size) // MAX_COMPARED_FRAMES)) + 1)
+    compared = zip(*(_compare(codes, lengths, part) for part in parts), strict=True)
+    excess, frames, differing = map(np.concatenate, compared)
+    starts = np.flatnonzero(np.r_[True, np.any(np.diff(candidates[:, :2], axis=0) != 0, axis=1)])
+    ranks = np.arange(len(candidates)) - np.repeat(starts, np.diff(np.r_[starts, len(candidates)]))
+    best = np.lexsort((ranks, excess, second, first))[starts]  # the earliest of equal ones
+    for row in best[excess[best] <= 0].tolist():
+        yield int(first[row]), int(second[row]), int(frames[row]), int(offset[row]), float(differing[row])
+
+
+def _compare(
+    codes: Codes, lengths: NDArray[np.int64], candidates: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+    """Compare pairs of recordings, each at one offset; arguments as `_best_offsets`.
+
+    Return by how much the differing fraction exceeds its limit, the frames audible in both, and the fraction.
+    """
+    first, second, offset = candidates.T
+    skipped = np.maximum(0, -offset), np.maximum(0, offset)
+    size = np.minimum(lengths[first] - skipped[0], lengths[second] - skipped[1])
+    before = np.cumsum(size) - size
+    frame = np.arange(size.sum()) - np.repeat(before, size)
+    starts = np.cumsum(lengths) - lengths
+    a = codes[np.repeat(starts[first] + skipped[0], size) + frame]
+    b = codes[np.repeat(starts[second] + skipped[1], size) + frame]
+    both = (a != 0) & (b != 0)
+    frames = np.add.reduceat(both, before, dtype=np.int64)
+    bits = np.add.reduceat(np.bitwise_count(a ^ b) * both, before, dtype=np.int64)
+    differing = np.where(frames < MIN_FRAMES, CHANCE, bits / (32 * np.maximum(frames, 1)))
     independent = INDEPENDENT_BITS * (1 + frames * HOP_SAMPLES / FRAME_SAMPLES)
-    max_differing = min(MAX_DIFFERING, CHANCE - MIN_Z_SCORE * CHANCE / np.sqrt(independent))
-    return differing - max_differing, frames, offset, differing
+    max_differing = np.minimum(MAX_DIFFERING, CHANCE - MIN_Z_SCORE * CHANCE / np.sqrt(independent))
+    return np.where(frames < MIN_FRAMES, CHANCE, differing - max_differing), frames, differing
 
 
-def _candidate_pairs(recordings: Sequence[Codes]) -> list[tuple[int, int, list[int]]]:
-    """Return pairs of recordings with an equal code, and the offsets to try, most equal codes first."""
-    lengths = [len(codes) for codes in recordings]
-    if sum(lengths) == 0:
-        return []
-    codes = np.concatenate(recordings)
-    longest = max(lengths)
-    clip = np.repeat(np.arange(len(recordings), dtype=np.int32), lengths)
-    frame = np.concatenate([np.arange(length, dtype=np.int32) for length in lengths])
+def _candidate_pairs(codes: Codes, lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Yield pairs of recordings with an equal code, and the offsets to try: (n, 3), in the order of the pairs.
+
+    The offset with the most equal codes is the first one of its pair. Arguments are those of `_best_offsets`.
+    """
+    clip = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+    frame = (np.arange(len(codes)) - np.repeat(np.cumsum(lengths) - lengths, lengths)).astype(np.int32)
     order = np.argsort(codes, kind="stable").astype(np.int32)
     order = order[codes[order] != 0]
-    codes = codes[order]
-    pairs = [np.zeros(0, np.int64)]
-    for step in range(1, MAX_EQUAL_CODES):
-        equal = np.flatnonzero(codes[step:] == codes[:-step])
-        if len(equal) == 0:
-            break
-        a, b = order[equal], order[equal + step]
-        differ = clip[a] != clip[b]
-        a, b = a[differ], b[differ]
-        # stable sorting keeps the order of recordings among equal codes, so `a` is the earlier one
-        # one integer for both clips and the offset, since a search for unique columns is 25 times slower
-        both = clip[a].astype(np.int64) * len(recordings) + clip[b]
-        pairs.append(both * 2 * longest + frame[b] - frame[a] + longest)
-    keys, votes = np.unique(np.concatenate(pairs), return_counts=True)
-    if len(votes) == 0:
-        return []
+    ends = np.r_[np.flatnonzero(np.diff(codes[order])) + 1, len(order)] if len(order) else np.zeros(0, int)
+    position = np.arange(len(order))
+    # stable sorting keeps the order of recordings among equal codes, so each one is compared with later ones
+    later = np.minimum(np.repeat(ends, np.diff(np.r_[0, ends])) - position - 1, MAX_EQUAL_CODES - 1)
+    # the positions of each recording, in turn, so that those of a few recordings are searched at once
+    position = position[later > 0]
+    position = position[np.argsort(clip[order[position]], kind="stable")]
+    per_clip = np.bincount(clip[order[position]], later[position], len(lengths))
+    batch = (np.cumsum(per_clip) // MAX_PAIRS)[clip[order[position]]]
+    for positions in np.split(position, np.flatnonzero(np.diff(batch)) + 1):
+        yield _vote(order, clip, frame, positions, later[positions], len(lengths), int(lengths.max()))
+
+
+def _vote(
+    order: NDArray[np.int32],
+    clip: NDArray[np.int32],
+    frame: NDArray[np.int32],
+    positions: NDArray[np.int64],
+    later: NDArray[np.int64],
+    recordings: int,
+    longest: int,
+) -> NDArray[np.int64]:
+    """Return `_candidate_pairs` whose first recording is at these positions of `order`."""
+    step = np.arange(1, later.sum() + 1) - np.repeat(np.cumsum(later) - later, later)
+    position = np.repeat(positions, later)
+    a, b = order[position], order[position + step]
+    differ = clip[a] != clip[b]
+    a, b = a[differ], b[differ]
+    # one integer for both clips and the offset, since a search for unique columns is 25 times slower
+    both = clip[a].astype(np.int64) * recordings + clip[b]
+    keys, votes = np.unique(both * 2 * longest + frame[b] - frame[a] + longest, return_counts=True)
     both, offset = keys // (2 * longest), keys % (2 * longest) - longest
-    first, second = both // len(recordings), both % len(recordings)
     ranked = np.lexsort((offset, -votes, both))
-    starts = np.flatnonzero(np.r_[True, np.diff(both[ranked]) != 0])
-    groups = np.split(ranked, starts[1:])
-    return [(int(first[g[0]]), int(second[g[0]]), [int(o) for o in offset[g[:MAX_OFFSETS]]]) for g in groups]
+    both, offset = both[ranked], offset[ranked]
+    starts = np.flatnonzero(np.r_[True, np.diff(both) != 0][: len(both)])
+    rank = np.arange(len(both)) - np.repeat(starts, np.diff(np.r_[starts, len(both)]))
+    tried = rank < MAX_OFFSETS
+    return np.stack([both // recordings, both % recordings, offset], axis=1)[tried]

@@ -7,6 +7,7 @@ cannot be used, the statistics are computed again.
 import base64
 import contextlib
 import hashlib
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,10 @@ FORMAT = 4
 """Version of the statistics. Raise it when the same recording no longer gives the same statistics."""
 ARRAYS = {"texture": "<f4", "fingerprint": "<u4"}
 """Attributes that are stored as Base64, with their types."""
+WRITE_SECONDS = 1.0
+"""Time between two writes. A crash loses at most the statistics of this time."""
+MAX_CHUNK = 16
+"""Maximum number of recordings that a process takes at once."""
 
 
 def all_recording_stats(
@@ -49,22 +54,43 @@ def all_recording_stats(
         lines = JsonLines(path)
         cached = {} if refresh else _read(lines, set(versions))
         missing = [clip.recording for clip, version in zip(clips, versions, strict=True) if version not in cached]
-        computed = map_processes(recording_stats_or_error, missing, workers)
-        for version in versions:
-            if (result := cached.pop(version, None)) is not None:
-                yield result
-                continue
-            new = next(computed)
-            if writable and version and isinstance(new, RecordingStats):
-                try:
-                    lines.append([[version, _to_json(new)]])
-                except OSError:  # for example, the disk is full
-                    writable = False
-            yield new
+        computed = map_processes(recording_stats_or_error, missing, workers, max_chunk=MAX_CHUNK)
+        unlisted: list[Any] = []
+        written = time.monotonic()
+        try:
+            for version in versions:
+                if (result := cached.pop(version, None)) is not None:
+                    yield result
+                    continue
+                new = next(computed)
+                if writable and version and isinstance(new, RecordingStats):
+                    unlisted.append([version, _to_json(new)])
+                    if time.monotonic() - written >= WRITE_SECONDS:
+                        writable, written = _append(lines, unlisted), time.monotonic()
+                yield new
+        finally:  # the caller may stop early
+            writable = writable and _append(lines, unlisted)
         if writable and refresh:
             with contextlib.suppress(OSError, OutputError):
-                newest = {version.rsplit("|", 2)[0]: [version, values] for version, values in _entries(lines)}
-                lines.replace(newest.values())
+                lines.keep_last(_clip_name)
+
+
+def _append(lines: JsonLines, values: list[Any]) -> bool:
+    """Append the values to the file and clear the list; return False if that is not possible, e.g. on a full disk."""
+    try:
+        lines.append(values)
+    except OSError:
+        return False
+    values.clear()
+    return True
+
+
+def _clip_name(value: Any) -> str | None:
+    """Return the clip's name in the value of a line, or None if it is not valid."""
+    match value:
+        case [str(version), dict()]:
+            return version.rsplit("|", 2)[0]
+    return None
 
 
 def _entries(lines: JsonLines) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -48,11 +48,18 @@ def _modulations(bands: NDArray[np.float64]) -> NDArray[np.float64]:
     """Compute the log power of each grouped band at each modulation rate: (bands * rates,)."""
     frames = bands.shape[1]
     grouped = bands.reshape(GROUPED_BANDS, -1, frames).mean(axis=1)
-    spectrum = fft.rfft((grouped - grouped.mean(axis=1, keepdims=True)) * np.hanning(frames))
+    window, edges = _modulation_filters(frames)
+    spectrum = fft.rfft((grouped - grouped.mean(axis=1, keepdims=True)) * window)
     power = np.abs(spectrum) ** 2
-    edges = np.round(np.geomspace(1, power.shape[1] - 1, MODULATION_RATES + 1)).astype(int)
     by_rate = [power[:, low:high].mean(axis=1) for low, high in itertools.pairwise(edges)]
     return np.log10(np.stack(by_rate, axis=1) + 1e-3).ravel()
+
+
+@functools.cache
+def _modulation_filters(frames: int) -> tuple[NDArray[np.float64], list[int]]:
+    """Return the window (frames,), and the first bins of the modulation rates and one past the last."""
+    edges = np.round(np.geomspace(1, frames // 2, MODULATION_RATES + 1)).astype(int)
+    return np.hanning(frames), edges.tolist()
 
 
 def _correlations(bands: NDArray[np.float64]) -> NDArray[np.float64]:
