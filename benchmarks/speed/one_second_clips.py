@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from scenelet.data.tau import SCENES
+from scenelet.data.tau_sets import SCENES
 from scenelet.utils.parallel import map_processes
 
 RATE, SLICES = 44_100, 10

@@ -35,7 +35,7 @@ from scenelet.data.splits import make_split, split_table
 from scenelet.evaluation.report import write_report
 from scenelet.model import file as modelfile
 from scenelet.training.checkpoint import AtomicCheckpointIO
-from scenelet.training.compression.compress import replace_file as write_model
+from scenelet.training.compression.compress import replace_files as write_models
 from scenelet.training.network import build_network, save_weights
 from scenelet.utils.files import STALE_SECONDS, replace_file
 
@@ -75,7 +75,7 @@ def test_replace_file_killed_leaves_the_old_or_the_new_file(tmp_path: Path) -> N
     old, new = (modelfile.encode_model(tiny_model(seed)) for seed in (0, 1))
     path.write_bytes(old)
     was_old = set()
-    for moment in deaths(lambda: write_model(path, new), tmp_path):
+    for moment in deaths(lambda: write_models({path: new}), tmp_path):
         was_old.add(path.read_bytes() == old)
         assert path.read_bytes() in (old, new), moment
         modelfile.read_model(path)

@@ -15,6 +15,8 @@ from scenelet.training.train import train
 from scenelet.training.width_search import NetworkCosts, NetworkLimits, network_costs, search_width
 
 LABELS = ("a", "b", "c")
+SCENES = tuple("abcdefghij")
+"""As many labels as the challenge has scenes."""
 
 
 MAX_WIDTH = 31
@@ -255,3 +257,16 @@ def test_train_with_limits_stores_the_network_found(tone_set: Path, tiny_setting
     assert sum(p.numel() for p in network.parameters()) == measured.parameters
     # the same limits find the same network again, so the run resumes
     train(tone_set, tmp_path / "run", config, limits=limits, resume=True)
+
+
+@pytest.mark.parametrize("year", [2021, 2022, 2023, 2024, 2025])
+def test_recipe_of_a_year_is_within_its_limits(year: int) -> None:
+    rule = RULES[f"dcase{year}"]
+    costs = network_costs(load_recipe(f"dcase{year}"), SCENES, rule)
+    assert costs.parameter_bytes <= (rule.max_bytes or 0)
+    assert rule.max_macs is None or costs.macs <= rule.max_macs
+
+
+def test_recipe_of_the_baseline_has_its_published_costs() -> None:
+    costs = network_costs(load_recipe("dcase2024_baseline"), SCENES, RULES["dcase2024"])
+    assert (costs.parameters, costs.parameter_bytes, costs.macs) == (61_148, 122_296, 29_419_156)

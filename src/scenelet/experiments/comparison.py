@@ -70,7 +70,8 @@ def compare(
         known: rows of an earlier call, by their trials. Only rows whose trials changed are computed, and added.
 
     Returns:
-        Values for JSON: "title", "name", "data", "recipe", "synthetic", "reference", "paper_data", "paper_clips",
+        Values for JSON: "title", "name", "data", "recipe", "synthetic", "reference", "paper_name",
+            "paper_data", "paper_clips",
         "checkpoint", "versions" (each set of software versions), "rows", "mean_row", "choices" and
         "pooled_choice" (the results of `select_system` and `select_pooled` in `scenelet.experiments.selection`), and
         "as_chosen" ("macro_accuracy" and "log_loss" {value, low, high} if each of these folds is tested with its own
@@ -113,6 +114,7 @@ def compare(
         "recipe": recipe,
         "synthetic": synthetic,
         "reference": table.reference,
+        "paper_name": table.paper_name,
         "paper_data": table.paper_data,
         "paper_clips": table.paper_clips,
         "checkpoint": sorted({result.config.checkpoint for result in results}),

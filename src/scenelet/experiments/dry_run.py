@@ -17,6 +17,8 @@ from scenelet.training.network import build_blank_network
 from scenelet.utils.text import pluralize
 
 WIDTH = 118
+PAPER = "paper"
+"""Value of `SystemTable.paper_name` in tables of the paper, which is the only one whose statements are known."""
 BASELINE = "Official baseline"
 ANY_ROW, MOST_ROWS = "*", ""
 FORMAT_BYTES = {"fp32": 4, "fp16": 2, "auto": 2, "int8": 1, "int4": 1}  # of a kept weight, by the paper's rule
@@ -44,15 +46,16 @@ def describe_row(table: SystemTable, row: System, config: RunConfig, classes: in
         classes: the number of classes.
 
     Returns:
-        "row"; "paper", the printed figures; "statements", a list of {"says", "ours", "differences"}; "differences" of
-        settings that no statement is about; "network", the result of `network_size`; and "settings", all that will
-        run. A row that the paper does not have has no statements. A difference is {"setting", "paper", "here"}.
+        "row"; "paper_name" and "paper", the printed figures; "statements", a list of {"says", "ours", "differences"};
+        "differences" of settings that no statement is about; "network", the result of `network_size`; and "settings",
+        all that will run. A row that the paper does not have has no statements. A difference is {"setting", "paper",
+        "here"}.
     """
     config = used_config(config)
     config = config.model_copy(update={"prune": stored_format(config.prune)})
     own = _flat(config) | {"fine_tuned": table.is_fine_tuned(row), "teacher": row.teacher}
     expected = _flat(RunConfig()) | {"fine_tuned": False, "teacher": None}
-    of_paper = statements(row.name) if row.paper is not None else []
+    of_paper = statements(row.name) if row.paper is not None and table.paper_name == PAPER else []
     compared, named = [], set[str]()
     for statement in of_paper:
         values = _flat(statement["settings"])
@@ -62,6 +65,7 @@ def describe_row(table: SystemTable, row: System, config: RunConfig, classes: in
     others = {key: value for key, value in expected.items() if key not in named}
     return {
         "row": row.name,
+        "paper_name": table.paper_name,
         "paper": None if row.paper is None else row.paper.model_dump(),
         "statements": compared,
         "differences": _differences(others, own) if of_paper else [],
@@ -90,9 +94,9 @@ def dry_run_text(table: SystemTable, recipe: str, rows: list[dict[str, Any]]) ->
     for row in rows:
         lines += [row["row"], *(f"  {line}" for line in _row_lines(row)), ""]
     count = sum(len(each["differences"]) for row in rows for each in [row, *row["statements"]])
-    lines.append(
-        f"DIFFERS marks {pluralize(count, 'setting')}. `ours` is what the paper leaves open, or what we do on purpose."
-    )
+    if any(row["statements"] for row in rows):
+        ours = "`ours` is what the paper leaves open, or what we do on purpose."
+        lines.append(f"DIFFERS marks {pluralize(count, 'setting')}. {ours}")
     return "\n".join("\n".join(textwrap.wrap(line, WIDTH, subsequent_indent=" " * 8)) for line in lines)
 
 
@@ -108,8 +112,8 @@ def _row_lines(row: Mapping[str, Any]) -> list[str]:
         f" {tuning}; {size['parameters_kept']:,} of {size['parameters']:,} parameters kept, {size['bytes']:,} bytes",
     ]
     if row["paper"] is None:
-        return [*lines, "ours: the paper has no such row"]
-    lines.append(_figures(PaperFigures.model_validate(row["paper"]), size))
+        return [*lines, f"ours: the {row['paper_name']} has no such row"]
+    lines.append(f"{row['paper_name']}: {_figures(PaperFigures.model_validate(row['paper']), size)}")
     for statement in row["statements"]:
         lines.append(f"paper: {statement['says']}")
         lines += [f"  ours: {statement['ours']}"] if statement["ours"] else []
@@ -119,8 +123,10 @@ def _row_lines(row: Mapping[str, Any]) -> list[str]:
 
 def _figures(paper: PaperFigures, size: Mapping[str, int]) -> str:
     """Compare the printed sizes with the computed ones; the paper cuts 601,862 to 601K and rounds 603,668 to 604K."""
-    printed = f"paper: {paper.accuracy} %, {paper.parameters} parameters{', ' if paper.size else ''}{paper.size}"
+    printed = f"{paper.accuracy} %, {paper.parameters} parameters{', ' if paper.size else ''}{paper.size}"
     thousands = size["parameters_kept"] / 1000
+    if paper.parameters == f"{size['parameters']:,}":
+        return f"{printed}; here as many"
     if paper.parameters in (f"{int(thousands)}K", f"{round(thousands)}K"):
         return f"{printed}; here {thousands:.1f}K and {size['bytes'] / 1000:,.1f} kB, the same up to rounding"
     return f"{printed}; DIFFERS, see the network: here {thousands:.1f}K and {size['bytes'] / 1000:,.1f} kB"

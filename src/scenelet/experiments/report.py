@@ -92,7 +92,7 @@ def markdown(compared: Mapping[str, Any]) -> str:
     columns += ["parameters kept", "size, kB", "file, bytes"]
     columns += ["by seed, %"] if with_seeds else []
     columns += [BEST_EPOCH] if with_epochs else []
-    columns += ["paper: accuracy, %", "parameters", "size"] if with_paper else []
+    columns += [f"{compared['paper_name']}: accuracy, %", "parameters", "size"] if with_paper else []
     mean = [compared["mean_row"]] if compared["mean_row"] else []
     own_columns = [
         *(_own_columns(row, compared["reference"]) for row in compared["rows"]),
@@ -155,7 +155,7 @@ def _training_columns(row: Mapping[str, Any], with_seeds: bool, with_epochs: boo
 def _paper_columns(paper: Mapping[str, Any] | None, clips: int | None) -> list[str]:
     if paper is None:
         return ["", "", ""]
-    accuracy = f"{paper['accuracy']:.1f}"
+    accuracy = f"{paper['accuracy']:.2f}".removesuffix("0")
     if clips is not None:
         accuracy += f" ± {100 * binomial_half_width(paper['accuracy'] / 100, clips):.2f}"
     if paper["per_class"]:
@@ -172,9 +172,9 @@ def _notes(compared: Mapping[str, Any]) -> list[str]:
         notes += _notes_on_measurements(compared, measured)
     if compared["paper_clips"] and any(row["paper"] for row in compared["rows"]):
         notes.append(
-            f"The paper's columns were measured on {compared['paper_data']}. We added the ±, which is the binomial 95 %"
-            f" interval of an accuracy on its {compared['paper_clips']:,} test clips. Most differences between the"
-            " paper's rows are smaller."
+            f"The {compared['paper_name']}'s columns were measured on {compared['paper_data']}. We added the ±, which is"
+            f" the binomial 95 % interval of an accuracy on its {compared['paper_clips']:,} test clips. Most differences between the"
+            f" {compared['paper_name']}'s rows are smaller."
         )
     return notes
 

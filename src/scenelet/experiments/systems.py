@@ -64,6 +64,7 @@ class SystemTable(Settings):
     mean_row: str | None = Field(
         None, min_length=1, description="name of a last row with the mean over all rows; None: there is no such row"
     )
+    paper_name: str = Field("paper", description="who printed the figures of `paper`, as a word for headings")
     paper_data: str = Field("", description="the data of the paper's results")
     paper_clips: int | None = Field(None, description="number of test clips of the paper's results")
     classes: int = Field(10, description="number of classes of the networks of a dry run without recordings")

@@ -85,7 +85,7 @@ def replace(old: str, new: str) -> Callable[[Path], object]:
             f"{WEIGHTS}/a.scn: needs 2",
         ),
     ],
-    ids=str,
+    ids=lambda value: "change" if callable(value) else str(value),
 )
 def test_each_fault_is_named(package: Path, file: Path, change: Callable[[Path], object], fault: str) -> None:
     change(package / file)
