@@ -171,10 +171,11 @@ def _notes(compared: Mapping[str, Any]) -> list[str]:
     if measured:
         notes += _notes_on_measurements(compared, measured)
     if compared["paper_clips"] and any(row["paper"] for row in compared["rows"]):
+        name = compared["paper_name"]
         notes.append(
-            f"The {compared['paper_name']}'s columns were measured on {compared['paper_data']}. We added the ±, which is"
-            f" the binomial 95 % interval of an accuracy on its {compared['paper_clips']:,} test clips. Most differences between the"
-            f" {compared['paper_name']}'s rows are smaller."
+            f"The {name}'s columns were measured on {compared['paper_data']}. We added the ±, which is the binomial"
+            f" 95 % interval of an accuracy on its {compared['paper_clips']:,} test clips. Most differences between the"
+            f" {name}'s rows are smaller."
         )
     return notes
 
