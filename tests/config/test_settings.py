@@ -35,6 +35,7 @@ def test_build_config_unknown_key_names_source_and_closest() -> None:
         ("schedule.learning_rate=0", "schedule.learning_rate is 0; it must be above 0"),
         ("mixing.mixup=sometimes", "mixing.mixup is 'sometimes'; it must be true or false"),
         ("split.test_fraction=nan", "split.test_fraction is nan; it must be a finite number"),
+        ("split.percent=7", "split.percent is 7; it must be one of 5, 10, 25, 50, 100"),
         ("loss.activation=sotfmax", "it must be one of sigmoid, softmax; did you mean 'softmax'?"),
         ("trainer.epoch=3", "--set trainer.epoch=3: unknown setting 'trainer.epoch'; did you mean 'schedule.epochs'?"),
         ("epochs=3", "unknown setting 'epochs'; did you mean schedule.epochs or prune.epochs?"),

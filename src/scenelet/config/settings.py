@@ -36,7 +36,7 @@ KIND_WORDS = {
     "model": "a section with settings of its own",
 }
 """Value that a setting needs, by the first word of pydantic's error type."""
-LITERAL = re.compile(r"'.*?'|True|False")
+LITERAL = re.compile(r"'.*?'|True|False|\d+")
 BOUND_WORDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
