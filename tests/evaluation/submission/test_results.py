@@ -72,8 +72,8 @@ def test_mismatches_name_split_and_data(tmp_path: Path) -> None:
     split, data = read_report(path, FIRST).mismatches()
     assert "'all'" in split
     assert "synthetic" in data
-    path.write_text(json.dumps(report_values(FIRST, warning="this is not the split of the training")))
-    assert read_report(path, FIRST).mismatches() == ["this is not the split of the training"]
+    path.write_text(json.dumps(report_values(FIRST, warning="not the\x1b split")))
+    assert read_report(path, FIRST).mismatches() == [r"not the\x1b split"]
 
 
 def test_results_of_devices_are_null_if_they_are_not_known() -> None:

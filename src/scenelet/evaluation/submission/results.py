@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from scenelet.errors import DataError
+from scenelet.errors import DataError, escape_unprintable
 from scenelet.evaluation.submission.challenge import Challenge
 from scenelet.model.pretrained import model_path
 
@@ -55,7 +55,7 @@ class EvaluationReport(BaseModel, allow_inf_nan=False):
         """List the reasons why these may not be the results that the challenge asks for."""
         split = [] if self.split == "test" else [f"it is about the split {self.split!r}, not 'test'"]
         scenes = ["it is about synthetic scenes, not the challenge's recordings"] if self.synthetic else []
-        return [*split, *scenes, *([self.warning] if self.warning else [])]
+        return [*split, *scenes, *([escape_unprintable(self.warning)] if self.warning else [])]
 
 
 def read_report(path: Path, challenge: Challenge) -> EvaluationReport:
