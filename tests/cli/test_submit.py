@@ -181,7 +181,7 @@ def test_submit_missing_files_are_refused(
     (tmp_path / "file").write_text("")
     assert run("write", model, folder, "--details", details, "--partial", "--out", tmp_path / "file")[0] == 1
     code, _, talk = run("check", tmp_path / "absent.csv", tmp_path / "absent.yaml")
-    assert (code, "absent.csv: cannot be read" in talk) == (1, True)
+    assert (code, "absent.csv: no such file or folder" in talk) == (1, True)
 
 
 def test_submit_details_does_not_overwrite(run: Run, tmp_path: Path) -> None:

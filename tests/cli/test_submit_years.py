@@ -12,12 +12,13 @@ import soundfile
 import yaml
 
 from helpers.example_submission import YEARS, report_values
-from helpers.tiny_model import tiny_model
+from helpers.tiny_model import changed, tiny_model
 from scenelet.cli.submit import Year
 from scenelet.evaluation.submission.challenge import CHALLENGES
 from scenelet.evaluation.submission.details import example
 from scenelet.inference.classifier import load
 from scenelet.model.file import write_model
+from scenelet.model.scene_model import TrainingCounts
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -96,3 +97,34 @@ def test_submit_write_of_splits_names_missing_files(submit: Run, folder: Path, t
     code, _, talk = submit("write", models, *rest)
     assert (code, "split_50.scn: its labels are indoor, outdoor, transportation" in talk) == (2, True)
     assert not (tmp_path / "out").exists()
+
+
+def test_submit_write_of_2021_counts_nonzero_bytes(submit: Run, folder: Path, tmp_path: Path) -> None:
+    challenge, own, model, out = CHALLENGES[2021], tmp_path / "d.toml", tmp_path / "m.scn", tmp_path / "out"
+    own.write_text(example(challenge))
+    write = ("write", model, folder, "--year", 2021, "--details", own, "--partial", "--out", out)
+    tiny = tiny_model(labels=challenge.labels)
+    zeros = sum(array.size - np.count_nonzero(array) for name, array in tiny.arrays.items() if "weight" in name)
+    for excess in (1, 0):
+        conv = 64_000 + excess + int(zeros)
+        write_model(changed(tiny, counts=TrainingCounts(conv=conv, conv_kept=conv)), model)
+        code, _, talk = submit(*write)
+        if excess:
+            assert code == 1
+            assert f"{model}: is above the limits of DCASE 2021 Task 1A by 2 bytes" in talk
+            assert not out.exists()
+        else:
+            assert code == 0
+            assert "nonzero weights and all norms take 128,000 bytes; the limit is 128,000" in talk
+
+
+def test_submit_write_warns_as_the_report_does(submit: Run, folder: Path, tmp_path: Path) -> None:
+    challenge, own, model, report = CHALLENGES[2022], tmp_path / "d.toml", tmp_path / "m.scn", tmp_path / "r.json"
+    own.write_text(example(challenge))
+    write_model(tiny_model(labels=challenge.labels), model)
+    digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    report.write_text(json.dumps(report_values(challenge, model_sha256=digest, warning="another split")))
+    rest = ("--details", own, "--partial", "--out", tmp_path / "out", "--report", report, "--quiet")
+    code, _, talk = submit("write", model, folder, "--year", 2022, *rest)
+    assert code == 0
+    assert f"warning: {report}: another split\n" in talk

@@ -24,3 +24,10 @@ def test_shapes_checks_the_network() -> None:
     assert tiny_model().shapes()["probabilities"] == (3,)
     with pytest.raises(ModelFileError, match="reads 'v0'"):
         changed(tiny_model(), nodes=tiny_model().nodes[1:]).shapes()
+
+
+def test_members_of_an_ensemble_are_counted() -> None:
+    model = tiny_model()
+    assert model.members == 1
+    arrays = {f"members.{k}.{name}": array for k in range(3) for name, array in model.arrays.items()}
+    assert changed(model, arrays=arrays).members == 3

@@ -84,12 +84,9 @@ def check(
 
     The exit code is 1 if there are faults.
     """
-    from scenelet.evaluation.submission.validate import check_files
-    from scenelet.evaluation.submission.validate_folder import check_submission
+    from scenelet.evaluation.submission.validate_folder import check_paths
 
-    challenge = _challenge(year)
-    whole = len(paths) == 1 and (paths[0].is_dir() or paths[0].suffix.lower() == ".zip")
-    found = check_submission(paths[0], challenge, partial) if whole else check_files(paths, challenge, partial)
+    found = check_paths(paths, _challenge(year), partial)
     faults, warnings = ([one for one in found if one.warning is warning] for warning in (False, True))
     if format is Format.json:
         print(json.dumps({"faults": _values(faults), "warnings": _values(warnings)}, indent=2))

@@ -92,6 +92,11 @@ class SceneModel:
         """Shape of every array by name."""
         return {name: array.shape for name, array in self.arrays.items()}
 
+    @property
+    def members(self) -> int:
+        """Number of the members of an ensemble; 1 for a single network."""
+        return max(1, len({name.split(".")[1] for name in self.arrays if name.startswith("members.")}))
+
     def shapes(self) -> dict[str, Shape]:
         """Return the shape of every value of the network by name, and check the network.
 

@@ -90,17 +90,27 @@ def sizes(model: SceneModel, disk_bytes: int) -> dict[str, int]:
     sub_spectral = norms * counts.sub_spectral_norm
     all_norms = norms * counts.batch_norm + sub_spectral
     everything = weights * counts.conv + linear(counts.linear) + all_norms
-    arrays = {node.weight: model.arrays[node.weight] for node in layers}
-    zeros = sum(array.size - int(np.count_nonzero(array)) for array in arrays.values())
     return {
         "paper": kept + all_norms,
         "dcase2020": kept,
         "dcase2020_with_ssn": kept + sub_spectral,
-        "dcase2021": everything - weights * zeros,
+        "dcase2021": everything - weights * (counts.parameters - nonzero_parameters(model)),
         "dcase2022": counts.parameters,
         **dict.fromkeys(("dcase2023", "dcase2024", "dcase2025"), everything),
         "disk": disk_bytes,
     }
+
+
+def nonzero_parameters(model: SceneModel) -> int:
+    """Count the parameters without the weights that are zero in the file, as the rule "dcase2021" does.
+
+    >>> from scenelet.model.file import read_model
+    >>> from scenelet.model.pretrained import built_in
+    >>> nonzero_parameters(read_model(built_in("esc10")))  # of 116,917
+    115633
+    """
+    arrays = {node.weight: model.arrays[node.weight] for node in model.nodes if isinstance(node, Conv | Linear)}
+    return model.counts.parameters - sum(array.size - int(np.count_nonzero(array)) for array in arrays.values())
 
 
 def _parameter_bytes(model: SceneModel, names: set[str]) -> int:

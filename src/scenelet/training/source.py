@@ -152,8 +152,7 @@ def _network(path: Path, settings: Any, model: SceneModel) -> NetworkConfig:
             f"{path}: does not name its network, so training cannot start from it; give a file that"
             " `scenelet compress` wrote"
         ) from None
-    members = {name.split(".")[1] for name in model.arrays if name.startswith("members.")}
     # from an untrusted file, so it must not be much larger than the arrays
     if network.width > 2 * max(map(max, model.array_shapes.values())) or network.repeats > len(model.nodes):
         raise ModelFileError(f"{path}: its layers are not those of the network that it names; give another source")
-    return network.model_copy(update={"members": max(1, len(members))})
+    return network.model_copy(update={"members": model.members})

@@ -2,14 +2,23 @@
 
 import re
 from pathlib import Path
+from typing import Annotated, Any
 
 import pytest
+from pydantic import Field, TypeAdapter, ValidationError
 
 from helpers.example_submission import YEARS
 from helpers.tiny_model import tiny_model
 from scenelet.errors import OutputError, UsageError
 from scenelet.evaluation.submission.challenge import CHALLENGES
-from scenelet.evaluation.submission.details import Details, example, read_details, unused_keys, write_example
+from scenelet.evaluation.submission.details import (
+    Details,
+    example,
+    fault_reason,
+    read_details,
+    unused_keys,
+    write_example,
+)
 from scenelet.evaluation.submission.form import meta_text
 from scenelet.evaluation.submission.meta import meta_information
 from scenelet.evaluation.submission.validate_meta import check_meta
@@ -111,6 +120,29 @@ def test_read_details_names_the_fault(details_file: Path, old: str, new: str, wo
     assert str(caught.value).startswith(f"{details_file}: ")
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_read_details_rejects_an_empty_list_of_authors(details_file: Path) -> None:
+    start, end = EXAMPLE.index("[[authors]]"), EXAMPLE.index("# [[authors]]")
+    details_file.write_text("authors = []\n" + EXAMPLE[:start] + EXAMPLE[end:])
+    with pytest.raises(UsageError, match=r"key 'authors' must have at least 1 item, and has 0$"):
+        read_details(details_file, FIRST)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "reason"),
+    [
+        (Annotated[list[int], Field(min_length=2)], [1], "must have at least 2 items, and has 1"),
+        (Annotated[list[int], Field(max_length=1)], [1, 2], "must have at most 1 item, and has 2"),
+        (Annotated[tuple[int, ...], Field(min_length=1)], (), "must have at least 1 item, and has 0"),
+        (Annotated[str, Field(min_length=1)], "", "must have at least 1 character"),
+        (int, "x", "must be a valid integer, unable to parse string as an integer"),
+    ],
+)
+def test_fault_reason_is_plain_english(kind: Any, value: object, reason: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(kind).validate_python(value)
+    assert fault_reason(caught.value.errors()[0]) == reason
 
 
 def test_read_details_rejects_two_corresponding_authors(details_file: Path) -> None:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
@@ -13,7 +14,7 @@ from scenelet.config import AugmentConfig, FeatureConfig, MixingConfig, WindowCo
 from scenelet.evaluation.submission.challenge import CHALLENGES
 from scenelet.evaluation.submission.details import Details, example, read_details
 from scenelet.evaluation.submission.form import meta_text
-from scenelet.evaluation.submission.meta import meta_information
+from scenelet.evaluation.submission.meta import complexity, describe, meta_information
 from scenelet.evaluation.submission.results import EvaluationReport, read_report
 from scenelet.evaluation.submission.validate_meta import check_meta
 from scenelet.model.costs import torchinfo_macs
@@ -110,6 +111,35 @@ def test_meta_information_lists_only_the_methods_in_use(details_file: Path) -> N
     described = information(model, given)["system"]["description"]
     assert described["data_augmentation"] == "pitch shifting"
     assert described["ensemble_method_subsystem_count"] == 3
+
+
+def test_meta_information_of_an_ensemble_counts_its_members(details_file: Path) -> None:
+    tiny, details = tiny_model(), read_details(details_file, FIRST)
+    nets = {f"members.{k}.{name}": (k, name) for k in range(3) for name in tiny.arrays}
+    ensemble = changed(
+        tiny,
+        arrays={new: tiny.arrays[name] for new, (_, name) in nets.items()},
+        encodings={new: tiny.encodings[name] for new, (_, name) in nets.items()},
+        nodes=(),
+        window=WindowConfig(seconds=10),
+    )
+    described = describe(ensemble, details, FIRST)
+    assert (described["ensemble_method_subsystem_count"], described["decision_making"]) == (3, "average")
+    given = details.model_copy(update={"ensemble_count": 2})
+    assert describe(ensemble, given, FIRST)["ensemble_method_subsystem_count"] == 2
+    alone = details.model_copy(update={"ensemble_count": 1})
+    assert describe(ensemble, alone, FIRST)["ensemble_method_subsystem_count"] is None
+
+
+def test_meta_information_counts_zeros_as_the_rules_of_the_year(details_file: Path) -> None:
+    """Weights that the pruning kept, but that are zero in the file, count in 2020 only."""
+    model, details = tiny_model(), read_details(details_file, FIRST)
+    weights = model.arrays["shared.weight"]
+    weights.flat[np.flatnonzero(weights)[:5]] = 0
+    kept = model.counts.parameters_kept
+    assert complexity(model, details, FIRST)["total_parameters_non_zero"] == kept
+    for year in (2022, 2023):
+        assert complexity(model, details, CHALLENGES[year])["total_parameters_non_zero"] == kept - 5
 
 
 @pytest.mark.parametrize(("rate", "text"), [(48000, "48.0kHz"), (44100, "44.1kHz"), (22050, "22.05kHz")])

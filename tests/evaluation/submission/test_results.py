@@ -55,6 +55,15 @@ def test_check_model_refuses_the_report_of_another_model(tmp_path: Path) -> None
         read_report(path, FIRST).check_model(path, str(model))
 
 
+def test_check_model_refuses_the_report_of_a_folder_of_models(tmp_path: Path) -> None:
+    model, path = tmp_path / "general.scn", tmp_path / "report.json"
+    model.write_bytes(b"one")
+    values = report_values(FIRST, model="models", model_sha256=hashlib.sha256(b"one").hexdigest())
+    path.write_text(json.dumps({**values, "device_models": {"general": 9, "s1": 6}}))
+    with pytest.raises(DataError, match=rf"is the report of models, a folder of device models, not of {model}; run"):
+        read_report(path, FIRST).check_model(path, str(model))
+
+
 def test_mismatches_name_split_and_data(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     path.write_text(json.dumps(report_values(FIRST)))
@@ -63,6 +72,8 @@ def test_mismatches_name_split_and_data(tmp_path: Path) -> None:
     split, data = read_report(path, FIRST).mismatches()
     assert "'all'" in split
     assert "synthetic" in data
+    path.write_text(json.dumps(report_values(FIRST, warning="not the\x1b split")))
+    assert read_report(path, FIRST).mismatches() == [r"not the\x1b split"]
 
 
 def test_results_of_devices_are_null_if_they_are_not_known() -> None:

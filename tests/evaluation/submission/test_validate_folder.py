@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from helpers.example_submission import SMALL, YEARS, label_of, valid_system
-from scenelet.errors import DataError
+from scenelet.errors import DataError, UsageError
 from scenelet.evaluation.submission.challenge import Challenge
 from scenelet.evaluation.submission.faults import Fault
-from scenelet.evaluation.submission.validate_folder import MAX_FILES, check_submission
+from scenelet.evaluation.submission.validate_folder import MAX_FILES, check_paths, check_submission
 
 CHALLENGE = SMALL[2022]
 LABEL = label_of(CHALLENGE)
@@ -122,8 +122,6 @@ def test_check_submission_of_2021_needs_a_folder_in_the_zip(tmp_path: Path) -> N
 
 
 def test_check_submission_of_a_damaged_zip_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"absent\.zip: cannot be read"):
-        check_submission(tmp_path / "absent.zip", CHALLENGE)
     path = zipped(tmp_path / "a.zip", tree())
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
@@ -132,3 +130,43 @@ def test_check_submission_of_a_damaged_zip_is_an_error(tmp_path: Path) -> None:
     path.write_bytes(content[:900] + b"\xff" * 40 + content[940:])
     with pytest.raises(DataError, match=r"a\.zip: .*cannot be read"):
         check_submission(path, CHALLENGE)
+
+
+def moved(prefix: str, year: int) -> dict[str, bytes]:
+    """The files of a valid submission, in another place of the zip."""
+    top = "Chang/" if SMALL[year].nested_zip else ""
+    return {prefix + name.removeprefix(top): content for name, content in tree(SMALL[year]).items()}
+
+
+@pytest.mark.parametrize("year", [2021, 2022])
+@pytest.mark.parametrize("prefix", ["../", "/", "Chang/../", "C:/"])
+def test_check_submission_refuses_paths_out_of_the_zip(year: int, prefix: str, tmp_path: Path) -> None:
+    faults = check_submission(zipped(tmp_path / "a.zip", moved(prefix, year)), SMALL[year])
+    name = f"a.zip/{prefix}task1/Chang_QTI_task1.technical_report.pdf"
+    assert Fault(name, "", "its path leads out of the zip; it must be relative, without ..") in faults
+
+
+def test_check_submission_of_2021_needs_one_folder_for_all(tmp_path: Path) -> None:
+    challenge = SMALL[2021]
+    label, files = label_of(challenge, 2), tree(challenge)
+    apart = {name.replace("Chang/", "Lee/") if label in name else name: content for name, content in files.items()}
+    report = {name.removeprefix("Chang/") if name.endswith(".pdf") else name: files[name] for name in files}
+    for odd in (apart, report):
+        (fault,) = check_submission(zipped(tmp_path / "a.zip", odd), challenge)
+        assert str(fault) == "a.zip: has several folders or files at its top; it must have one folder around task1"
+
+
+@pytest.mark.parametrize("names", [["absent"], ["absent.zip"], ["there", "absent.csv"]])
+def test_check_paths_names_a_missing_file(names: list[str], tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("")
+    with pytest.raises(DataError, match=r"absent.*: no such file or folder; give"):
+        check_paths([tmp_path / name for name in names], CHALLENGE)
+
+
+def test_check_paths_refuses_several_folders(tmp_path: Path) -> None:
+    folder, archive = tmp_path / "out", zipped(tmp_path / "a.zip", tree())
+    folder.mkdir()
+    for paths in ([folder, archive], [archive, folder], [folder, folder]):
+        with pytest.raises(UsageError, match="give one folder or zip, or the files of one system"):
+            check_paths(paths, CHALLENGE)
+    assert check_paths([archive], CHALLENGE) == []

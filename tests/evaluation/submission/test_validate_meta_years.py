@@ -65,3 +65,19 @@ def test_check_meta_accepts_results_that_are_not_known(year: int) -> None:
     first["class_wise"] = None
     meta["system"]["external_datasets"] = None
     assert found_in(meta, challenge) == []
+
+
+@pytest.mark.parametrize("year", YEARS)
+@pytest.mark.parametrize(("most", "count"), [(0.61, 1), (1, 1), (1.5, 0), (0, 0), (None, 0)])
+def test_check_meta_warns_of_accuracies_that_are_fractions(year: int, most: float | None, count: int) -> None:
+    challenge = CHALLENGES[year]
+    meta = valid_meta(challenge)
+    development = meta["results"]["development_dataset"]
+    first = development if challenge.splits == ("",) else development["split_5"]
+    for part in ("class_wise", "device_wise"):
+        for one in first.get(part, {}).values():
+            one["accuracy"] = None if most is None else most / 2
+    first["overall"]["accuracy"] = most
+    found = found_in(meta, challenge)
+    assert [(fault.warning, "percent" in fault.message) for fault in found] == count * [(True, True)]
+    assert all(fault.where == ".".join(DEVELOPMENT) + ("" if first is development else ".split_5") for fault in found)

@@ -145,10 +145,12 @@ class Details(Settings, strict=True):
     label: str
     name: Line
     abbreviation: Abbreviation
-    authors: Annotated[list[Author], AfterValidator(check_one_corresponding)]
+    authors: Annotated[list[Author], Field(min_length=1), AfterValidator(check_one_corresponding)]
     embeddings: Line | None = None
     data_augmentation: Line | None = Field(None, description="None: as stored in the model file")
-    ensemble_count: int = Field(1, ge=1, description="number of systems in the ensemble")
+    ensemble_count: int | None = Field(
+        None, ge=1, description="number of systems in the ensemble; None: as stored in the model file"
+    )
     pipeline: Line | None = None
     framework: Line = "pytorch"
     split_adaptations: Line | None = None
@@ -215,7 +217,8 @@ def fault_reason(error: Any) -> str:
     if error["type"] == "model_type":
         return "must be a section"
     reason: str = error["msg"].removeprefix("Value error, ")
-    return reason.replace(" should ", " must ").removeprefix("Input ")
+    reason = re.sub(r"^[A-Z]\w* should ", "must ", reason).replace(" should ", " must ")
+    return re.sub(r" after validation, not (\w+)", r", and has \1", reason)
 
 
 def write_example(path: Path, challenge: Challenge) -> None:

@@ -13,7 +13,7 @@ from scenelet.model.encodings import BYTES
 from scenelet.model.ops import Conv, Linear
 from scenelet.model.rules import clip_macs
 from scenelet.model.scene_model import SceneModel
-from scenelet.model.sizes import sizes
+from scenelet.model.sizes import nonzero_parameters, sizes
 
 BYTES_PER_KB = 1024  # the KB of 2020, the unit of `model_size`
 
@@ -55,7 +55,7 @@ def meta_information(
 
 def describe(model: SceneModel, details: Details, challenge: Challenge) -> dict[str, Any]:
     """Collect every value that some year's `system.description` asks for."""
-    count = details.ensemble_count
+    count = model.members if details.ensemble_count is None else details.ensemble_count
     return {
         "input_sampling_rate": f"{model.features.sample_rate / 1000}kHz",
         "acoustic_features": "log-mel energies",
@@ -77,13 +77,15 @@ def describe(model: SceneModel, details: Details, challenge: Challenge) -> dict[
 def complexity(model: SceneModel, details: Details, challenge: Challenge) -> dict[str, Any]:
     """Collect every value that some year's `system.complexity` asks for.
 
-    `memory_use` is that of the details, since no public file defines it.
+    `memory_use` is that of the details, since no public file defines it. `total_parameters_non_zero` counts what the
+    pruning kept in 2020, as `model_size` does. In later years, weights that are zero in the file do not count.
     """
     size = sizes(model, 0)
+    nonzero = model.counts.parameters_kept if challenge.year == 2020 else nonzero_parameters(model)
     return {
         "total_model_size": size["dcase2024"],
         "total_parameters": model.counts.parameters,
-        "total_parameters_non_zero": model.counts.parameters_kept,
+        "total_parameters_non_zero": nonzero,
         # three decimals are enough to see a single byte above the limit
         "model_size": round(size["dcase2020"] / BYTES_PER_KB, 3),
         "memory_use": details.memory_use,
@@ -133,9 +135,9 @@ def machine_learning_method(model: SceneModel) -> str:
 
 
 def decision_making(model: SceneModel, clip_seconds: int) -> str | None:
-    """Name the method that joins a recording's windows; None if one window holds the whole recording."""
+    """Name the method that joins a recording's windows and an ensemble's members; None if there is one of each."""
     rate = model.features.sample_rate
-    return "average" if model.window.count(clip_seconds * rate, rate) > 1 else None
+    return "average" if model.window.count(clip_seconds * rate, rate) * model.members > 1 else None
 
 
 def complexity_management(model: SceneModel) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from scenelet.errors import DataError
+from scenelet.errors import DataError, escape_unprintable
 from scenelet.evaluation.submission.challenge import Challenge
 from scenelet.model.pretrained import model_path
 
@@ -35,13 +35,18 @@ class EvaluationReport(BaseModel, allow_inf_nan=False):
     model_sha256: str
     split: str = "test"
     synthetic: bool = False
+    warning: str | None = None
+    device_models: dict[str, int] | None = None
 
     def check_model(self, path: Path, model: str) -> None:
         """Check that this report, read from `path`, is that of a model file or a built-in model.
 
         Raises:
-            DataError: the report is about another file, or about an earlier content of this file.
+            DataError: the report is about another file, an earlier content of this file, or a folder of device models.
         """
+        if self.device_models is not None:
+            folder = f"{self.model}, a folder of device models"
+            raise DataError(f"{path}: is the report of {folder}, not of {model}; run scenelet evaluate {model}")
         if self.model_sha256 != hashlib.sha256(model_path(model).read_bytes()).hexdigest():
             other = f"another model, {self.model}" if self.model != model else "another version of this file"
             raise DataError(f"{path}: is not the report of {model} but of {other}; run scenelet evaluate {model}")
@@ -50,7 +55,7 @@ class EvaluationReport(BaseModel, allow_inf_nan=False):
         """List the reasons why these may not be the results that the challenge asks for."""
         split = [] if self.split == "test" else [f"it is about the split {self.split!r}, not 'test'"]
         scenes = ["it is about synthetic scenes, not the challenge's recordings"] if self.synthetic else []
-        return split + scenes
+        return [*split, *scenes, *([escape_unprintable(self.warning)] if self.warning else [])]
 
 
 def read_report(path: Path, challenge: Challenge) -> EvaluationReport:

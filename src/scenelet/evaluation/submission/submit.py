@@ -15,9 +15,10 @@ from scenelet.evaluation.submission.results import EVALUATE, EvaluationReport, r
 from scenelet.evaluation.submission.validate_meta import check_meta
 from scenelet.evaluation.submission.validate_output import check_output
 from scenelet.inference.classifier import Classifier, load
+from scenelet.model.rules import RULES, apply_rule
 from scenelet.model.scene_model import SceneModel
 from scenelet.model.sizes import sizes
-from scenelet.utils.console import print_message, track
+from scenelet.utils.console import print_message, print_warning, track
 from scenelet.utils.files import make_folder, replace_files
 from scenelet.utils.text import first_few
 
@@ -58,9 +59,10 @@ def submit(
     meta = meta_text(meta_information(models, own, challenge, reports), challenge.title)
     # before the predictions, which take hours
     _check_no_faults(check_meta(meta_name, meta.encode(), challenge, own.label), out)
+    _check_limits(models, paths, challenge)
     make_folder(out)
     for note in [*_notes(models, own, details, challenge), *_report_notes(report, reports)]:
-        print_message(note)
+        (print_warning if note.startswith("warning: ") else print_message)(note)
     files = dict[Path, bytes | str]()
     for split, classifier in classifiers.items():
         name = challenge.output_name(own.label, split)
@@ -70,7 +72,7 @@ def submit(
     files[out / meta_name] = meta
     replace_files(files)
     if len(recordings) < challenge.recordings:
-        print_message(
+        print_warning(
             f"warning: only {len(recordings):,} of {challenge.recordings:,} recordings;"
             " the challenge does not accept such a submission"
         )
@@ -156,6 +158,14 @@ def _check_no_faults(found: list[Fault], out: Path) -> None:
         raise OutputError(f"{out}: nothing is written because of a fault of the submission: {faults[0]}{more}")
 
 
+def _check_limits(models: Mapping[str, SceneModel], paths: Mapping[str, str], challenge: Challenge) -> None:
+    """Check each model by the year's size rule. The meta information of 2021 has no key with a limit."""
+    for split, model in models.items():
+        if excesses := apply_rule(RULES[f"dcase{challenge.year}"], model, 0).excesses:
+            above = f"is above the limits of {challenge.title} by {' and '.join(excesses)}"
+            raise OutputError(f"{paths[split]}: {above}; nothing is written; give a smaller model")
+
+
 def _notes(models: Mapping[str, SceneModel], details: Details, path: Path, challenge: Challenge) -> list[str]:
     """List the facts about the meta information that the authors should check before they submit it."""
     notes = []
@@ -168,6 +178,9 @@ def _notes(models: Mapping[str, SceneModel], details: Details, path: Path, chall
             f"model_size is {counted:.2f} KB by the challenge's rule, or {with_norms:.2f} KB with sub-spectral norms;"
             f" the limit is {limits['model_size']} KB of {BYTES_PER_KB} bytes"
         )
+    elif not limits:
+        found, counts = apply_rule(RULES[f"dcase{challenge.year}"], model, 0), RULES[f"dcase{challenge.year}"].counts
+        notes.append(f"{counts} take {found.bytes:,} bytes; the limit is {found.max_bytes:,}")
     else:
         for key, limit in limits.items():
             most = max(complexity(one, details, challenge)[key] for one in models.values())

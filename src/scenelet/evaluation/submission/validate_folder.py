@@ -4,18 +4,35 @@ import functools
 import itertools
 import os
 import zipfile
-from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from scenelet.data.download.unzip import DAMAGE
-from scenelet.errors import DataError, escape_unprintable
+from scenelet.errors import DataError, UsageError, escape_unprintable
 from scenelet.evaluation.submission.challenge import Challenge
 from scenelet.evaluation.submission.faults import Fault
-from scenelet.evaluation.submission.validate import Read, check_system, max_bytes
+from scenelet.evaluation.submission.validate import Read, check_files, check_system, max_bytes
 
 TASK_FOLDER, REPORT_ENDING, MAX_SYSTEMS = "task1", ".pdf", 4
 MAX_FILES = 1000  # a submission has about thirty
 FIX = "give the folder or zip of a submission"
+
+
+def check_paths(paths: Sequence[Path], challenge: Challenge, partial: bool = False) -> list[Fault]:
+    """Find the faults of one folder or zip as `check_submission`, or of the files of one system as `check_files`.
+
+    Raises:
+        UsageError: there are several paths, and one is a folder or zip.
+        DataError: a path does not exist, or cannot be read.
+    """
+    for path in paths:
+        if not os.path.exists(path):
+            raise DataError(f"{path}: no such file or folder; {FIX}, or the files of one system")
+    whole = [path for path in paths if path.is_dir() or path.suffix.lower() == ".zip"]
+    if whole and len(paths) > 1:
+        kind = "folder" if whole[0].is_dir() else "zip"
+        raise UsageError(f"{whole[0]}: is a {kind}; give one folder or zip, or the files of one system")
+    return check_submission(whole[0], challenge, partial) if whole else check_files(paths, challenge, partial)
 
 
 def check_submission(path: Path, challenge: Challenge, partial: bool = False) -> list[Fault]:
@@ -71,6 +88,9 @@ def check_tree(
     has_report = False
     for path, read in sorted(files.items()):
         parts = PurePosixPath(path).parts
+        if zipped and _leads_out(path):
+            place = "its path leads out of the zip; it must be relative, without .."
+            faults.append(Fault(f"{name}/{escape_unprintable(path)}", "", place))
         if path.lower().endswith(REPORT_ENDING):
             has_report = True
         elif parts[-3:-2] == (TASK_FOLDER,):
@@ -83,6 +103,9 @@ def check_tree(
     if zipped and any(len(top) != depth for top in tops):
         place = "in one folder of the zip" if challenge.nested_zip else "at the top of the zip"
         faults.append(Fault(name, "", f"the place of the folder {TASK_FOLDER} is wrong; it must be {place}"))
+    elif zipped and challenge.nested_zip and len({PurePosixPath(path).parts[:1] for path in files}) > 1:
+        place = f"it must have one folder around {TASK_FOLDER}"
+        faults.append(Fault(name, "", f"has several folders or files at its top; {place}"))
     if not has_report:
         faults.append(Fault(name, "", "has no technical report; a PDF must be added"))
     if not 1 <= len(systems) <= MAX_SYSTEMS:
@@ -93,6 +116,12 @@ def check_tree(
             faults.append(Fault(shown, "", f"its name must be the system's label, {challenge.label_form}"))
         faults += check_system(own, challenge, escape_unprintable(label), partial=partial)
     return faults
+
+
+def _leads_out(path: str) -> bool:
+    """Return whether a path of a zip is absolute, or goes up, on some system."""
+    parts = PureWindowsPath(path)  # takes both slashes
+    return bool(parts.anchor) or ".." in parts.parts
 
 
 def _folder_files(folder: Path, most: int) -> dict[str, Read]:

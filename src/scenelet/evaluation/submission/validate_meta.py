@@ -4,7 +4,7 @@ The organizers' validators check that keys exist, and a few values. What else do
 """
 
 import functools
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
@@ -14,6 +14,7 @@ from pydantic import (
     ValidationInfo,
     create_model,
     field_validator,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
@@ -96,6 +97,18 @@ class _Metrics(_Section):
     logloss: types.LogLoss
 
 
+class _Results(_Section):
+    @model_validator(mode="after")
+    def _in_percent(self, info: ValidationInfo) -> Self:
+        sections = [getattr(self, key, None) for key in ("class_wise", "device_wise")]
+        metrics = [getattr(self, "overall", None)]
+        metrics += [one for section in sections if section for _, one in section]
+        found = [number(one.accuracy) for one in metrics if one and one.accuracy is not None]
+        if context_of(info).advise and found and 0 < max(one or 0 for one in found) <= 1:
+            raise PydanticCustomError(ADVICE, "should have accuracies in percent, of which none is above 1")
+        return self
+
+
 @functools.cache
 def _schema(challenge: Challenge) -> Any:
     """Return the model of a year's meta information."""
@@ -117,7 +130,7 @@ def _schema(challenge: Challenge) -> Any:
     results = {"overall": _Metrics | None, "class_wise": by_class | None}
     if challenge.devices:
         results["device_wise"] = section("Devices", dict.fromkeys(challenge.devices, _Metrics)) | None
-    development = section("Results", results)
+    development = section("Results", results, _Results)
     if challenge.splits != ("",):
         development = section("Splits", dict.fromkeys(challenge.splits, development | None))
     return section(
