@@ -29,7 +29,7 @@ def to_scene_model(
     """Convert a network to plain data that predicts without PyTorch.
 
     Weights of convolutions and dense layers are stored as a mask and the kept values. Norms and biases are stored in
-    fp16, the standardization in fp32.
+    fp16. The standardization and the scale of the mean over members are stored in fp32.
 
     Args:
         network: the trained network, perhaps pruned.
@@ -54,9 +54,10 @@ def to_scene_model(
     (2536, 'masked_fp16')
     """
     nodes, arrays = trace(network)
+    layers = dict(network.network.named_modules())
     encodings: dict[str, Any] = {}
     for name in arrays:
-        if dtype == "fp32" or name.startswith("standardize."):
+        if dtype == "fp32" or name.rpartition(".")[0] not in layers:
             encodings[name] = "fp32"
         else:
             weights = "masked_int8" if dtype in LEVELS else "masked_fp16"

@@ -1,5 +1,6 @@
 """Check of an inference package: each fault is named, and no code of the package runs."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,23 +42,25 @@ def replace(old: str, new: str) -> Callable[[Path], object]:
         (Path("setup.py"), Path.unlink, "setup.py: is missing; it must be a file"),
         (Path("README.md"), Path.unlink, "README.md: is missing; it must be a file"),
         (Path(LABEL, "__init__.py"), Path.unlink, f"{LABEL}/__init__.py: is missing; it must be a file"),
+        (
+            Path(LABEL, "resources", "__init__.py"),
+            Path.unlink,
+            f"{LABEL}/resources/__init__.py: is missing",
+        ),
+        (Path("setup.py"), append("# edited\n"), f"setup.py: is not the one of {LABEL} that `scenelet submit package`"),
+        (Path("setup.py"), lambda path: path.write_text(""), f"setup.py: is not the one of {LABEL} that"),
+        (
+            Path("test_complexity.py"),
+            replace("128_000", "999_000"),
+            f"test_complexity.py: is not the one of {LABEL} that `scenelet submit package` writes; copy it from a new",
+        ),
         (Path("requirements.txt"), Path.unlink, "requirements.txt: is missing; it must list the requirements"),
         (
             Path("requirements.txt"),
             replace("torchinfo", "pyinfo"),
             "requirements.txt: must name torchinfo, which the package imports",
         ),
-        (
-            Path("requirements.txt"),
-            append("./wheels/a.whl\n"),
-            "requirements.txt, line 4: names ./wheels/a.whl, which is missing",
-        ),
         (MODULE, replace("def predict", "def forecast"), f"{MODULE}, predict: is missing; it must be a function of"),
-        (
-            MODULE,
-            replace("load_inputs(file_paths, device_ids, model):", "load_inputs(file_paths, model):"),
-            f"{MODULE}, load_inputs: must take file_paths, device_ids, model; it takes file_paths, model",
-        ),
         (MODULE, append("def"), f"{MODULE}: is not a Python module (SyntaxError)"),
         (MODULE, Path.unlink, f"{MODULE}: is missing; modules are numbered from 1 without a gap"),
         (Path(LABEL, "resources", "test.csv"), Path.unlink, f"{LABEL}/resources/test.csv: is missing; it must be the"),
@@ -108,8 +111,31 @@ def test_module_without_models_and_with_another_number(package: Path) -> None:
 def test_check_runs_no_code_of_the_package(package: Path, tmp_path: Path) -> None:
     for path in package.rglob("*.py"):
         path.write_text(path.read_text() + f"\nopen({str(tmp_path / 'ran')!r}, 'w')\n")
-    assert faults(package) == []
+    assert [fault.partition(":")[0] for fault in faults(package)] == ["setup.py", "test_complexity.py"]
     assert not (tmp_path / "ran").exists()
+
+
+def test_renamed_package_has_the_setup_of_another_label(package: Path) -> None:
+    renamed = package.rename(package.with_name("Foo_Bar_task1"))
+    # the deepest paths first, so that each is still there when its turn comes
+    for path in sorted(renamed.rglob(f"{LABEL}*"), reverse=True):
+        path.rename(path.with_name(path.name.replace(LABEL, "Foo_Bar_task1")))
+    assert [fault.partition(" that")[0] for fault in faults(renamed)] == [
+        "setup.py: is not the one of Foo_Bar_task1",
+        "test_complexity.py: is not the one of Foo_Bar_task1",
+    ]
+
+
+def test_line_ends_of_another_system_are_no_fault(package: Path) -> None:
+    for path in (*package.rglob("*.py"), package / "requirements.txt"):
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert faults(package) == []
+
+
+def test_models_without_a_module(package: Path) -> None:
+    shutil.copytree(package / WEIGHTS, package / LABEL / "ckpts" / f"{LABEL}_5")
+    (package / LABEL / "ckpts" / "__pycache__").mkdir()
+    assert faults(package) == [f"{LABEL}/ckpts/{LABEL}_5: has no module {LABEL}_5.py; delete it"]
 
 
 def test_folder_with_another_name(package: Path) -> None:

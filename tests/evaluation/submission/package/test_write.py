@@ -1,12 +1,12 @@
 """Writing of an inference package: its files, and inputs that it refuses."""
 
-import zipfile
 from pathlib import Path
 
 import pytest
 import soundfile
 
 from helpers.scene_models import write_scene_model
+from helpers.wheels import write_wheel
 from scenelet import __version__
 from scenelet.errors import DataError, ModelFileError, OutputError, UsageError
 from scenelet.evaluation.submission.package.check import check_package
@@ -49,9 +49,7 @@ def test_requirements_pin_this_version(model: Path, test_list: Path) -> None:
 
 
 def test_a_wheel_is_put_into_the_package(model: Path, test_list: Path, tmp_path: Path) -> None:
-    wheel = tmp_path / f"scenelet-{__version__}-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w") as file:
-        file.writestr("scenelet/__init__.py", "")
+    wheel = write_wheel(tmp_path / f"scenelet-{__version__}-py3-none-any.whl")
     files = package_files([model], LABEL, test_list, wheel)
     assert files[f"wheels/{wheel.name}"] == wheel.read_bytes()
     assert str(files["requirements.txt"]).splitlines()[0] == f"./wheels/{wheel.name}[train]"
@@ -66,8 +64,14 @@ def test_wheel_of_another_version_raises(model: Path, test_list: Path, tmp_path:
 
 
 def test_wheel_that_is_missing_raises(model: Path, test_list: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"whl: is missing or not a wheel"):
+    with pytest.raises(UsageError, match=r"whl: cannot be read"):
         package_files([model], LABEL, test_list, tmp_path / f"scenelet-{__version__}-py3-none-any.whl")
+
+
+def test_archive_without_scenelet_raises(model: Path, test_list: Path, tmp_path: Path) -> None:
+    wheel = write_wheel(tmp_path / f"scenelet-{__version__}-py3-none-any.whl", files=("other.txt",))
+    with pytest.raises(UsageError, match=r"whl: is not a wheel of scenelet .*: it lacks scenelet-.*METADATA; give one"):
+        package_files([model], LABEL, test_list, wheel)
 
 
 @pytest.mark.parametrize("count", [0, 5])

@@ -1,6 +1,5 @@
 """Find the faults of an inference package, without running any of its code."""
 
-import ast
 import io
 from pathlib import Path
 
@@ -8,16 +7,16 @@ import soundfile
 
 from scenelet.errors import DataError, ModelFileError, escape_unprintable
 from scenelet.evaluation.submission.faults import Fault
+from scenelet.evaluation.submission.package.check_module import check_module
+from scenelet.evaluation.submission.package.check_requirements import check_requirements
 from scenelet.evaluation.submission.package.form import (
     CHECKPOINTS,
     CLIP_SECONDS,
     COMPLEXITY,
     DUMMY,
-    FUNCTIONS,
     LABEL,
     LABEL_FORM,
     README,
-    REQUIREMENTS,
     RESOURCES,
     SETUP,
     TEST_LIST,
@@ -25,8 +24,10 @@ from scenelet.evaluation.submission.package.form import (
     module_names,
 )
 from scenelet.evaluation.submission.package.models import excesses, read_models
+from scenelet.evaluation.submission.package.write import fixed_files
 
-REQUIRED = ("scenelet", "torchinfo")
+PYTHON_FOLDERS = ("", f"{CHECKPOINTS}/", f"{RESOURCES}/")
+"""Folders in the Python package that are Python packages."""
 
 
 def check_package(folder: Path) -> list[Fault]:
@@ -48,10 +49,11 @@ def check_package(folder: Path) -> list[Fault]:
     package = folder / label
     faults = [
         Fault(name, "", "is missing; it must be a file")
-        for name in (SETUP, README, COMPLEXITY, f"{label}/__init__.py")
+        for name in (SETUP, README, COMPLEXITY, *(f"{label}/{part}__init__.py" for part in PYTHON_FOLDERS))
         if not (folder / name).is_file()
     ]
-    faults += _check_requirements(folder)
+    faults += _check_fixed(folder, label)
+    faults += check_requirements(folder)
     faults += _check_resources(package / RESOURCES, f"{label}/{RESOURCES}")
     names = module_names(label)
     found = [path.stem for path in sorted(package.glob(f"{label}_*.py"))]
@@ -59,27 +61,27 @@ def check_package(folder: Path) -> list[Fault]:
         if name not in names:
             faults.append(Fault(f"{label}/{name}.py", "", f"must have a name from {names[0]} to {names[-1]}"))
     modules = [name for name in names if name in found]
-    for name in names[: max(1, len(modules))]:
-        if name not in modules:
-            faults.append(Fault(f"{label}/{name}.py", "", "is missing; modules are numbered from 1 without a gap"))
+    missing = [name for name in names[: max(1, len(modules))] if name not in modules]
+    for name in missing:
+        faults.append(Fault(f"{label}/{name}.py", "", "is missing; modules are numbered from 1 without a gap"))
+    for path in sorted((package / CHECKPOINTS).glob("*/")):
+        if path.name not in (*found, *missing, "__pycache__"):
+            shown = escape_unprintable(path.name)
+            faults.append(Fault(f"{label}/{CHECKPOINTS}/{shown}", "", f"has no module {shown}.py; delete it"))
     for name in modules:
-        faults += _check_module(package / f"{name}.py", f"{label}/{name}.py")
+        faults += check_module(package / f"{name}.py", f"{label}/{name}.py")
         faults += _check_models(package / CHECKPOINTS / name, f"{label}/{CHECKPOINTS}/{name}")
     return faults
 
 
-def _check_requirements(folder: Path) -> list[Fault]:
-    data = _read(folder / REQUIREMENTS)
-    if data is None:
-        return [Fault(REQUIREMENTS, "", "is missing; it must list the requirements")]
-    lines = [line.strip() for line in data.decode(errors="replace").splitlines()]
+def _check_fixed(folder: Path, label: str) -> list[Fault]:
+    """Find files that differ from those of a new package. Only line ends may differ."""
     faults = []
-    for number, line in enumerate(lines, 1):
-        if line.startswith("./") and not (folder / line.partition("[")[0]).is_file():
-            faults.append(Fault(REQUIREMENTS, f"line {number}", f"names {line.partition('[')[0]}, which is missing"))
-    for name in REQUIRED:
-        if not any(line.rpartition("/")[2].startswith(name) for line in lines):
-            faults.append(Fault(REQUIREMENTS, "", f"must name {name}, which the package imports"))
+    for name, text in fixed_files(label).items():
+        data = _read(folder / name)
+        if data is not None and data.replace(b"\r\n", b"\n") != text.encode():
+            fault = f"is not the one of {label} that `scenelet submit package` writes; copy it from a new package"
+            faults.append(Fault(name, "", fault))
     return faults
 
 
@@ -97,24 +99,6 @@ def _check_resources(folder: Path, shown: str) -> list[Fault]:
         return [*faults, Fault(f"{shown}/{DUMMY}", "", f"cannot be read; it must be a WAV file of {CLIP_SECONDS:g} s")]
     if seconds != CLIP_SECONDS:
         faults.append(Fault(f"{shown}/{DUMMY}", "", f"has {seconds:g} s; it must have {CLIP_SECONDS:g} s"))
-    return faults
-
-
-def _check_module(path: Path, shown: str) -> list[Fault]:
-    """Find the functions that a module lacks, from its syntax tree."""
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError, OSError, RecursionError) as error:
-        return [Fault(shown, "", f"is not a Python module ({type(error).__name__})")]
-    functions = {node.name: node.args for node in tree.body if isinstance(node, ast.FunctionDef)}
-    faults = []
-    for name, arguments in FUNCTIONS.items():
-        if name not in functions:
-            faults.append(Fault(shown, name, f"is missing; it must be a function of {', '.join(arguments)}"))
-            continue
-        known = [argument.arg for argument in (*functions[name].posonlyargs, *functions[name].args)]
-        if tuple(known[: len(arguments)]) != arguments:
-            faults.append(Fault(shown, name, f"must take {', '.join(arguments)}; it takes {', '.join(known) or 'no'}"))
     return faults
 
 

@@ -24,6 +24,8 @@ FUNCTIONS = {
     "get_model_for_device": ("model", "device_id"),
 }
 """Mapping from a function that each module must have to the names of its arguments."""
+OPTIONAL = {"model_file_path": "None", "use_cuda": "True"}
+"""Mapping from an argument that the challenge may leave out to its default."""
 MAX_MODULES = 4
 RULE = RULES["dcase2025"]
 """Size rule of each device's model."""

@@ -3,7 +3,6 @@
 import io
 import shutil
 import string
-import zipfile
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -32,6 +31,7 @@ from scenelet.evaluation.submission.package.form import (
     module_names,
 )
 from scenelet.evaluation.submission.package.models import excesses, model_files, read_models
+from scenelet.evaluation.submission.package.wheel import wheel_fault
 from scenelet.model.device_files import GENERAL
 from scenelet.utils.files import make_folder, partial_path, write_new_file
 
@@ -77,13 +77,17 @@ def package_files(
     if wheel is not None:
         files[f"{WHEELS}/{wheel.name}"] = _read_wheel(wheel)
         source = f"./{WHEELS}/{wheel.name}[train]"
-    values = {"label": label, "python": PYTHON, "max_bytes": f"{RULE.max_bytes:_}", "max_macs": f"{RULE.max_macs:_}"}
-    files[SETUP] = _template("setup", **values)
-    files[COMPLEXITY] = _template("complexity", **values)
+    files |= fixed_files(label)
     # pandas is what the baseline's evaluate_submission.py needs in addition
     files[REQUIREMENTS] = f"{source}\ntorchinfo=={TORCHINFO}\npandas\n"
     files[README] = _template("readme", label=label, version=__version__, **_readme_parts(names, models, wheel))
     return files
+
+
+def fixed_files(label: str) -> dict[str, str]:
+    """Return the content of each file that depends on the label only, by its path: installation and complexity."""
+    values = {"label": label, "python": PYTHON, "max_bytes": f"{RULE.max_bytes:_}", "max_macs": f"{RULE.max_macs:_}"}
+    return {SETUP: _template("setup", **values), COMPLEXITY: _template("complexity", **values)}
 
 
 def write_package(folder: Path, files: Mapping[str, bytes | str]) -> None:
@@ -132,9 +136,13 @@ def _read_list(path: Path) -> bytes:
 def _read_wheel(path: Path) -> bytes:
     if not path.name.startswith(f"scenelet-{__version__}-") or path.suffix != ".whl":
         raise UsageError(f"{path}: is not a wheel of scenelet {__version__}, scenelet-{__version__}-*.whl; give one")
-    if not zipfile.is_zipfile(path):
-        raise UsageError(f"{path}: is missing or not a wheel; give one that `python -m build` or `pip wheel` wrote")
-    return path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}); give a wheel of scenelet") from None
+    if (fault := wheel_fault(path.name, data)) is not None:
+        raise UsageError(f"{path}: {fault}; give one that `python -m build` or `pip wheel` wrote")
+    return data
 
 
 def _dummy() -> bytes:
