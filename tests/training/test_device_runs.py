@@ -73,8 +73,19 @@ def test_device_config_is_shorter_and_slower() -> None:
 )
 def test_plan_refuses_names_of_devices(table: ClipTable, tmp_path: Path, device: str, words: str) -> None:
     clips = tuple(replace(clip, device=device) if clip.device == "a" else clip for clip in table.clips)
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(DataError, match=rf"devices\.csv: {words}"):
         plan(replace(table, clips=clips), tmp_path / "runs")
+
+
+def test_plan_names_devices_without_a_training_clip(
+    table: ClipTable, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clips = tuple(replace(clip, device="s9") if clip.name == "low0-s4.wav" else clip for clip in table.clips)
+    plan(replace(table, clips=clips), tmp_path / "runs")
+    words = "device s9: no run of its own, since it has no training clip; the general model answers for it"
+    err = capsys.readouterr().err
+    assert words in err
+    assert "device unknown" not in err
 
 
 def test_plan_without_devices_raises(table: ClipTable, tmp_path: Path) -> None:

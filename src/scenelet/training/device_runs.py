@@ -14,7 +14,7 @@ from scenelet.data.clips import ClipTable
 from scenelet.data.device_bands import missing_labels
 from scenelet.data.splits import make_split
 from scenelet.errors import DataError, RunError, UsageError
-from scenelet.model.device_files import GENERAL, check_devices
+from scenelet.model.device_files import GENERAL, UNKNOWN, check_devices
 from scenelet.training.preflight import check_one_device
 from scenelet.utils.console import print_message
 from scenelet.utils.text import first_few
@@ -77,8 +77,8 @@ def plan_device_runs(
         split = make_split(table, own.split)
         if own.checkpoint == "validation" and not split.validation:
             raise DataError(
-                f"{table.root}: no validation clip is of device {device!r}, and checkpoint = 'validation' needs some;"
-                " raise split.validation_fraction, or set checkpoint = 'last'"
+                f"{table.path or table.root}: no validation clip is of device {device!r}, and checkpoint = 'validation'"
+                " needs some; raise split.validation_fraction, or set checkpoint = 'last'"
             )
         runs.append(DeviceRun(device, out / device, own, start))
     return runs
@@ -109,16 +109,17 @@ def _devices(table: ClipTable, config: RunConfig) -> list[str]:
     train = make_split(table, config.split).train
     added = {clip.label for clip in table.background_clips}  # every run gets these
     missing = missing_labels(train, set(table.labels) - added)
-    check_devices(missing, str(table.root))
-    for device, labels in missing.items():
-        if labels:
+    check_devices(missing, str(table.path or table.root))
+    for device in table.devices:
+        if device != UNKNOWN and missing.get(device) != []:
+            lacking = f" of {first_few(missing[device])}" if device in missing else ""
             print_message(
-                f"device {device}: no run of its own, since it has no training clip of {first_few(labels)}; the"
-                " general model answers for it"
+                f"device {device}: no run of its own, since it has no training clip{lacking}; the general model answers"
+                " for it"
             )
     if not (complete := [device for device, labels in missing.items() if not labels]):
         raise DataError(
-            f"{table.root}: no recording device has training clips of each class; add a column device to the table, or"
-            f" leave {OPTION} out"
+            f"{table.path or table.root}: no recording device has training clips of each class; add a column device to"
+            f" the table, or leave {OPTION} out"
         )
     return complete
