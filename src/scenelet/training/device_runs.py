@@ -98,8 +98,8 @@ def plan_device_runs(
     kept = next(iter(begun.values())).config if begun and keeps_settings else None
     if kept is not None:
         trainer = kept.trainer.model_copy(update=config.trainer.model_dump(exclude_unset=True))
-        split = kept.split.model_copy(update={"device": None})
-        config = kept.model_copy(update={"trainer": trainer, "split": split})
+        all_devices = kept.split.model_copy(update={"device": None})
+        config = kept.model_copy(update={"trainer": trainer, "split": all_devices})
     table = add_background(table, config.data)
     devices = _devices(table, config)
     general = DeviceRun(GENERAL, out / GENERAL, None if kept else config, None if GENERAL in begun else source)
