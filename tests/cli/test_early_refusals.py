@@ -54,7 +54,7 @@ def test_commands_refuse_before_pytorch_is_loaded(command: Command, tone_set: Pa
             "mixing.mixup is 'sometimes'; it must be true or false",
         ),
         (("compress", tmp_path, "--out", model), 1, "not a run folder"),
-        (("compress", tmp_path, "--out", tmp_path / "m.onnx"), 2, "ends in .scn"),
+        (("compress", tmp_path, "--out", tmp_path / "models"), 1, "not a run folder"),
         (("compress", tmp_path, "--out", model, "--max-bytes", "1kB", "--sparsity", "0.5"), 2, "not both"),
         (("reproduce", "table3", tmp_path / "nix"), 1, "no such file or folder"),
         (("reproduce", "table3", tone_set, "--fold", "1", "--cities"), 2, "not both"),

@@ -1,6 +1,7 @@
 """`scenelet train`: its lines, a finished run, moved recordings, folds with odd names, and a missing extra."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -197,12 +198,25 @@ def test_train_each_device_prints_every_run(
         "train", device_set, "--each-device", "--out", runs, *settings, "--resume", "--format", "json"
     )
     assert [Path(run).name for run in json.loads(out)["runs"]] == ["general", "a", "s1"]
+    record = (runs / "s1" / "run.json").read_text()
+    shutil.rmtree(runs / "s1")
+    code, _, err = command("train", device_set, "--each-device", "--out", runs, "--resume")
+    assert code == 0, err
+    assert (runs / "s1" / "run.json").read_text() == record
     models = tmp_path / "models"
     code, out, err = command("compress", runs, "--out", models, "--format", "json")
     assert code == 0, err
     assert [row["model"] for row in json.loads(out)] == [str(models / f"{name}.scn") for name in ("a", "general", "s1")]
     code, out, _ = command("evaluate", models, device_set)
     assert "Clips that each model answered: general 6, a 4, s1 4." in " ".join(out.split())
+
+
+def test_train_each_device_resumes_no_foreign_folder(command: Command, device_set: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    code, _, err = command("train", device_set, "--each-device", "--out", tmp_path, "--resume")
+    assert code == 1
+    assert "exists already; choose another --out" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
 def test_train_each_device_refuses_before_it_trains(command: Command, tone_set: Path, tmp_path: Path) -> None:

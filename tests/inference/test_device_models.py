@@ -67,6 +67,13 @@ def test_models_of_other_labels_are_named(folder: Path, labels: tuple[str, ...])
         DeviceModels(folder)
 
 
+def test_folder_without_a_general_model_is_named(folder: Path) -> None:
+    (folder / "general.scn").unlink()
+    for device in ("s1", None):
+        with pytest.raises(ModelFileError, match=r"models: holds no general\.scn, which answers for devices"):
+            load_for_device(folder, device)
+
+
 def test_damaged_model_is_named_at_once(folder: Path) -> None:
     (folder / "s1.scn").write_bytes(b"no model")
     with pytest.raises(ModelFileError, match=r"s1\.scn"):
@@ -79,8 +86,9 @@ def test_load_for_device_chooses_from_a_folder_only(
     for device, label in (("s1", "high"), (None, "other"), ("unknown", "other"), ("s7", "other")):
         assert load_for_device(folder, device).predict(recording).label == label
         assert ("holds no model of device s7" in capsys.readouterr().err) == (device == "s7")
-    with pytest.raises(UsageError, match="names no file"):
-        load_for_device(folder, "../models/s1")
+    for device in ("../models/s1", "手机", ""):  # no file can have these names
+        assert load_for_device(folder, device).predict(recording).label == "other"
+        assert f"holds no model of device {device}, so the general one answers" in capsys.readouterr().err
     assert load_for_device(folder / "s1.scn").predict(recording).label == "high"
     with pytest.raises(UsageError, match=r"--device s1: .*s1\.scn is not a folder of models"):
         load_for_device(folder / "s1.scn", "s1")

@@ -44,8 +44,10 @@ def test_device_files_lists_the_general_one_first(tmp_path: Path) -> None:
 
 
 def test_device_files_without_a_general_one_raises(tmp_path: Path) -> None:
-    (tmp_path / "s1.scn").touch()
+    (tmp_path / "._a.scn").touch()
     assert not is_device_folder(tmp_path)
+    (tmp_path / "s1.scn").touch()
+    assert is_device_folder(tmp_path)
     with pytest.raises(ModelFileError, match=r"holds no general\.scn, which answers for devices without a model"):
         device_files(tmp_path)
 

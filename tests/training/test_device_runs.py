@@ -7,6 +7,7 @@ import pytest
 
 from scenelet.config import RunConfig
 from scenelet.config.recipes import load_recipe
+from scenelet.config.run_folder import DataRecord, RunRecord, SourceRecord, write_record
 from scenelet.data.clips import ClipTable
 from scenelet.data.load import load_table
 from scenelet.errors import DataError, RunError, UsageError
@@ -73,8 +74,19 @@ def test_device_config_is_shorter_and_slower() -> None:
 )
 def test_plan_refuses_names_of_devices(table: ClipTable, tmp_path: Path, device: str, words: str) -> None:
     clips = tuple(replace(clip, device=device) if clip.device == "a" else clip for clip in table.clips)
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(DataError, match=rf"devices\.csv: {words}"):
         plan(replace(table, clips=clips), tmp_path / "runs")
+
+
+def test_plan_names_devices_without_a_training_clip(
+    table: ClipTable, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clips = tuple(replace(clip, device="s9") if clip.name == "low0-s4.wav" else clip for clip in table.clips)
+    plan(replace(table, clips=clips), tmp_path / "runs")
+    words = "device s9: no run of its own, since it has no training clip; the general model answers for it"
+    err = capsys.readouterr().err
+    assert words in err
+    assert "device unknown" not in err
 
 
 def test_plan_without_devices_raises(table: ClipTable, tmp_path: Path) -> None:
@@ -93,6 +105,43 @@ def test_plan_refuses_other_settings_and_folders(table: ClipTable, tmp_path: Pat
     (tmp_path / "run.json").rename(tmp_path / "notes.txt")
     with pytest.raises(RunError, match="exists already"):
         plan(table, tmp_path)
+
+
+def test_plan_resumes_no_foreign_folder(table: ClipTable, tmp_path: Path) -> None:
+    (tmp_path / "general").mkdir()  # an interrupted start leaves no more
+    assert len(plan_device_runs(table, RunConfig(), tmp_path, None, True, resume=True)) == 3
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(RunError, match="exists already; choose another --out"):
+        plan_device_runs(table, RunConfig(), tmp_path, None, True, resume=True)
+
+
+def begin(folder: Path, config: RunConfig, source: SourceRecord | None) -> None:
+    data = DataRecord(path=folder)
+    record = RunRecord(
+        config=config, recipe="", data=data, labels=("a", "b"), train_counts=(1, 1), versions={}, source=source
+    )
+    write_record(folder, record, "")
+
+
+def test_plan_keeps_settings_and_source_of_the_begun_runs(table: ClipTable, tmp_path: Path) -> None:
+    config = load_recipe("default", ["schedule.epochs=50", "seed=3"])
+    source = SourceRecord(path="m.scn", sha256="0", labels=("a", "b"))
+
+    def resumed(general: bool = True, source: str | None = None) -> list[DeviceRun]:
+        return plan_device_runs(table, RunConfig(), tmp_path, source, general, resume=True, keeps_settings=True)
+
+    begin(tmp_path / "a", device_config(config, "a"), source)
+    own = device_config(config, "s1")
+    assert [(run.name, run.config, run.source) for run in resumed()] == [("a", None, "m.scn"), ("s1", own, "m.scn")]
+    begin(tmp_path / "general", config, source)
+    start = tmp_path / "general"
+    assert [(run.name, run.config, run.source) for run in resumed()] == [
+        ("general", None, None),
+        ("a", None, start),
+        ("s1", own, start),
+    ]
+    with pytest.raises(UsageError, match="is the general run, which --from would replace"):
+        resumed(general=False, source="m.scn")
 
 
 def test_plan_needs_validation_clips_of_each_device(table: ClipTable, tmp_path: Path) -> None:

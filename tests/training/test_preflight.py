@@ -5,7 +5,15 @@ from pathlib import Path
 import pytest
 
 from scenelet.config import RunConfig
-from scenelet.config.run_folder import DataRecord
+from scenelet.config.recipes import load_recipe
+from scenelet.config.run_folder import (
+    BandStatistics,
+    DataRecord,
+    DeviceStatistics,
+    RunRecord,
+    write_record,
+    write_statistics,
+)
 from scenelet.errors import DataError, RunError, UsageError
 from scenelet.training.preflight import (
     check_batch_size,
@@ -39,13 +47,35 @@ def test_check_one_device_with_several_raises() -> None:
 
 
 def test_check_compress_arguments_refuses_what_cannot_work(tmp_path: Path) -> None:
+    record = RunRecord(
+        config=RunConfig(),
+        recipe="",
+        data=DataRecord(path=tmp_path),
+        labels=("a", "b"),
+        train_counts=(1, 1),
+        versions={},
+    )
+    write_record(tmp_path / "run", record, "")
     with pytest.raises(UsageError, match=r"m\.onnx: a model file's name ends in \.scn"):
-        check_compress_arguments(tmp_path, tmp_path / "m.onnx")
+        check_compress_arguments(tmp_path / "run", tmp_path / "m.onnx")
     (tmp_path / "folder.scn").mkdir()
     with pytest.raises(UsageError, match="is a folder"):
-        check_compress_arguments(tmp_path, tmp_path / "folder.scn")
-    with pytest.raises(RunError):
-        check_compress_arguments(tmp_path / "absent", tmp_path / "m.scn")
+        check_compress_arguments(tmp_path / "run", tmp_path / "folder.scn")
+    for out in ("m.scn", "models"):
+        for run in (tmp_path / "absent", tmp_path / "folder.scn"):
+            with pytest.raises(RunError, match=f"{run.name}: not a run folder"):
+                check_compress_arguments(run, tmp_path / out)
+
+
+def test_check_compress_arguments_refuses_devices_that_no_file_can_name(tmp_path: Path) -> None:
+    config, bands = load_recipe("default", ["data.standardize=device"]), BandStatistics(mean=(0.0,), std=(1.0,))
+    data = DataRecord(path=tmp_path / "meta.csv")
+    record = RunRecord(config=config, recipe="", data=data, labels=("a", "b"), train_counts=(1, 1), versions={})
+    write_record(tmp_path / "run", record, "")
+    write_statistics(tmp_path / "run", DeviceStatistics(all=bands, devices={"s1": bands, "手机": bands}))
+    with pytest.raises(DataError, match=r"meta\.csv: device '手机' names no file"):
+        check_compress_arguments(tmp_path / "run", tmp_path / "models")
+    check_compress_arguments(tmp_path / "run", tmp_path / "m.scn")  # one file has no name of a device
 
 
 def test_load_recorded_table_of_moved_data_names_the_options(tone_set: Path, tmp_path: Path) -> None:

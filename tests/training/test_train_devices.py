@@ -1,6 +1,7 @@
 """A general run and one per recording device, trained and compressed, on a tiny network."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,9 @@ from scenelet.data.load import load_table
 from scenelet.errors import UsageError
 from scenelet.inference.device_models import DeviceModels
 from scenelet.training import train_devices as module
-from scenelet.training.compression.compress import compress
+from scenelet.training.compression import compress as compress_module
+from scenelet.training.compression.build_model import BuiltModel, build_model
+from scenelet.training.compression.compress import compress_runs
 from scenelet.training.compression.targets import compression_targets
 from scenelet.training.device_runs import plan_device_runs
 from scenelet.training.train_devices import train_devices
@@ -76,14 +79,37 @@ def test_run_of_a_device_does_not_warn_of_seen_test_clips(
 def test_compressed_runs_are_models_by_device(runs: Path, device_set: Path, tmp_path: Path) -> None:
     targets = compression_targets(runs, tmp_path / "models")
     assert targets == {runs / name: tmp_path / "models" / f"{name}.scn" for name in ("a", "general", "s1")}
-    for run, file in targets.items():
-        compress(run, file)
+    compress_runs(targets, settings={}, sensitivity=False, data=dict.fromkeys(targets))
     models = DeviceModels(tmp_path / "models", threads=1)
     assert models.devices == ("a", "s1")
     assert models.for_device("s1").model.provenance["split"]["device"] == "s1"
     recording = device_set.parent / "low0-s1.wav"
     found = [models.for_device(device).predict(recording).windows.tolist() for device in ("s1", "a", None)]
     assert found[0] != found[1] != found[2] != found[0]
+
+
+def test_interrupted_compression_leaves_the_earlier_models(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "models"
+    targets = compression_targets(runs, out)
+    built = []
+
+    def build_two(*args: Any) -> BuiltModel:
+        if len(built) == 2:
+            raise UsageError("the third run fails")
+        built.append(build_model(*args))
+        return built[-1]
+
+    monkeypatch.setattr(compress_module, "build_model", build_two)
+    for content in (None, b"earlier"):
+        if content is not None:
+            for file in targets.values():
+                file.write_bytes(content)
+        with pytest.raises(UsageError, match="the third run fails"):
+            compress_runs(targets, settings={}, sensitivity=False, data=dict.fromkeys(targets))
+        assert [path.read_bytes() for path in out.iterdir()] == [content] * (3 if content else 0)
+        built.clear()
 
 
 def test_teachers_of_runs_by_device_raise(device_set: Path, config: RunConfig, tmp_path: Path) -> None:

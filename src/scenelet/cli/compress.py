@@ -72,14 +72,13 @@ def compress(
     # runs of one training have the same recordings, which are looked up once
     tables = {r.data: load_recorded_table(r.data, data, audio_dir) for r in records.values()}
     with spinner("Loading PyTorch"):
-        from scenelet.training.compression.compress import compress as run_compress
+        from scenelet.training.compression.compress import compress_runs
 
-    results = {}
-    for path, file in targets.items():
-        table = tables[records[path].data]
-        results[file] = run_compress(path, file, settings=changes, sensitivity=sensitivity, data=table)
+    of_run = {path: tables[record.data] for path, record in records.items()}
+    results = compress_runs(targets, settings=changes, sensitivity=sensitivity, data=of_run)
+    for file, result in results.items():
         if format is not Format.json:
-            print_result(file, results[file])
+            print_result(file, result)
     if format is Format.json:
         rows = [{"model": str(file), **result} for file, result in results.items()]
         print(json.dumps(rows[0] if [*targets] == [run] else rows, indent=2))

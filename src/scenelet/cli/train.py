@@ -67,7 +67,7 @@ def train(
     from scenelet.data.load import load_table
     from scenelet.data.splits import make_split
     from scenelet.model.rules import find_rule
-    from scenelet.training.device_runs import plan_device_runs
+    from scenelet.training.device_runs import begun_runs, plan_device_runs
     from scenelet.training.preflight import check_batch_size
     from scenelet.training.ranks import Rank
     from scenelet.training.source import NO_SOURCE, default_source, read_source
@@ -76,7 +76,8 @@ def train(
     chosen = load_recipe(recipe or "default", changes, options)
     # A resumed run keeps its own settings, except for the devices. A run that has none yet begins with the command's.
     only_devices = not recipe and fold is None and seed is None and all(part.startswith("trainer.") for part in changes)
-    keeps_settings = is_begun(out) and resume and only_devices
+    begun = begun_runs(out) if each_device and resume else {}
+    keeps_settings = (is_begun(out) or bool(begun)) and resume and only_devices
     config = None if keeps_settings else chosen
     rank = Rank() if config is None else check_batch_size(config)
     macs_limit = None if max_macs is None else parse_count("--max-macs", max_macs)
@@ -96,7 +97,7 @@ def train(
     for path in teacher or ():
         if path.suffix != ".npz":
             check_run_exists(path)
-    if resume and is_begun(out) and not data.exists():
+    if resume and (begun or is_begun(out)) and not data.exists():
         raise DataError(f"{data}: no such file or folder; if the recordings of {out} have moved, give their new path")
     if source not in (None, NO_SOURCE):
         read_source(source).check_changes(chosen, list(parse_changes(changes)))
@@ -105,10 +106,12 @@ def train(
     if config is not None:
         table = add_background(table, config.data)
         clips = make_split(table, config.split).train
-        if source is None and not (recipe or teacher or has_limits or is_begun(out)):
+        if source is None and not (recipe or teacher or has_limits or begun or is_begun(out)):
             source = default_source(clips, table.background, list(parse_changes(changes)))
     start = None if source == NO_SOURCE else source
-    runs = plan_device_runs(table, chosen, out, start, not is_general, resume) if each_device else []
+    runs = []
+    if each_device:
+        runs = plan_device_runs(table, chosen, out, start, not is_general, resume, keeps_settings)
     with suppress_messages(rank.is_worker), spinner("Loading PyTorch"):
         from scenelet.evaluation.metrics import accuracy_text
         from scenelet.training.train import train
@@ -117,7 +120,18 @@ def train(
 
     limits, name = NetworkLimits(macs_limit, bytes_limit, size_rule), recipe or "default"
     if each_device:
-        results = train_devices(table, runs, recipe=name, resume=resume, teachers=teacher or (), limits=limits)
+        for record in [*begun.values()][:1]:  # runs that have not begun yet are like those that have
+            name = record.recipe if keeps_settings else name
+            teacher = teacher or [Path(each.path) for each in record.teachers]
+        results = train_devices(
+            table,
+            runs,
+            recipe=name,
+            resume=resume,
+            teachers=teacher or (),
+            limits=limits,
+            trainer=chosen.trainer,
+        )
     else:
         metrics = train(
             table,

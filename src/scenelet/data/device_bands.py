@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from scenelet.config.run_folder import BandStatistics, DeviceStatistics
 from scenelet.data.band_maps import BandMaps
-from scenelet.data.clips import Clip
+from scenelet.data.clips import Clip, ClipTable
 from scenelet.data.feature_cache import ClipFeatures, band_statistics
 from scenelet.errors import DataError
-from scenelet.model.device_files import UNKNOWN
+from scenelet.model.device_files import UNKNOWN, check_devices
 from scenelet.utils.console import print_message
 from scenelet.utils.text import first_few
 
@@ -44,6 +44,21 @@ def missing_labels(train: Iterable[Clip], labels: Iterable[str]) -> dict[str, li
             found.setdefault(clip.device, set()).add(clip.label)
     wanted = set(labels)
     return {device: sorted(wanted - found[device]) for device in sorted(found)}
+
+
+def check_standardized_devices(train: Iterable[Clip], table: ClipTable) -> None:
+    """Check that each device that gets statistics of its own can have a model file of its own.
+
+    Args:
+        train: the training clips.
+        table: the table that they are from.
+
+    Raises:
+        DataError: as `scenelet.model.device_files.check_devices`.
+    """
+    train = list(train)
+    missing = missing_labels(train, {clip.label for clip in train} - {table.background})
+    check_devices((device for device, labels in missing.items() if not labels), str(table.path or table.root))
 
 
 def device_statistics(features: ClipFeatures, clips: Sequence[Clip], background: str | None) -> DeviceStatistics:

@@ -11,7 +11,7 @@ from scenelet.inference.classifier import Classifier, OnError, check_on_error, l
 from scenelet.inference.prediction import Prediction, raise_at_end, return_error
 from scenelet.inference.runtimes import RuntimeName
 from scenelet.model.device_files import GENERAL as GENERAL
-from scenelet.model.device_files import UNKNOWN, check_device, device_files, is_device_folder
+from scenelet.model.device_files import UNKNOWN, device_files, is_device_folder
 from scenelet.model.file import read_model
 from scenelet.model.scene_model import SceneModel
 from scenelet.utils.console import print_message
@@ -151,7 +151,7 @@ def load_for_device(
 
     Raises:
         ModelFileError: as `scenelet.load` and `DeviceModels`.
-        UsageError: a device is given for a single model file, or its name is invalid.
+        UsageError: a device is given for a single model file.
 
     >>> load_for_device("esc10").labels[0]
     'chainsaw'
@@ -159,7 +159,7 @@ def load_for_device(
     if is_device_folder(model):
         models = DeviceModels(model, runtime=runtime)
         if device not in (None, GENERAL, UNKNOWN, *models.devices):
-            print_message(f"{model}: holds no model of device {check_device(str(device))}, so the general one answers")
+            print_message(f"{model}: holds no model of device {device}, so the general one answers")
         return models.for_device(device)
     if device is not None:
         raise UsageError(

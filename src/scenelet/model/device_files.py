@@ -57,12 +57,14 @@ def check_devices(devices: Iterable[str], source: str) -> None:
 
 
 def is_device_folder(model: str | os.PathLike[str]) -> bool:
-    """Return whether the argument of a command is a folder with a general model. A built-in model takes precedence.
+    """Return whether the argument of a command is a folder of model files. A built-in model takes precedence.
+
+    The general model may be missing. `device_files` then says so.
 
     >>> is_device_folder("esc10")
     False
     """
-    return built_in(os.fspath(model)) is None and (Path(model) / f"{GENERAL}{SUFFIX}").is_file()
+    return built_in(os.fspath(model)) is None and any(map(_is_shown, Path(model).glob(f"*{SUFFIX}")))
 
 
 def device_files(folder: Path) -> dict[str, Path]:
@@ -77,9 +79,13 @@ def device_files(folder: Path) -> dict[str, Path]:
             f"{folder}: holds no {general.name}, which answers for devices without a model of their own; give a"
             " folder of `scenelet compress RUNS --out FOLDER`"
         )
-    files = sorted(path for path in folder.glob(f"*{SUFFIX}") if path != general and not path.name.startswith("."))
+    files = sorted(path for path in folder.glob(f"*{SUFFIX}") if path != general and _is_shown(path))
     try:
         check_devices((path.stem for path in files), str(folder))
     except DataError as error:
         raise ModelFileError(f"{error}; or move its {SUFFIX} file to another folder") from None
     return {GENERAL: general} | {path.stem: path for path in files}
+
+
+def _is_shown(path: Path) -> bool:
+    return path.is_file() and not path.name.startswith(".")

@@ -11,7 +11,7 @@ from scenelet.config import RunConfig
 from scenelet.config.run_folder import DataRecord, DeviceStatistics
 from scenelet.data.background import add_background
 from scenelet.data.clips import Clip, ClipTable
-from scenelet.data.device_bands import device_statistics, standardize_devices
+from scenelet.data.device_bands import check_standardized_devices, device_statistics, standardize_devices
 from scenelet.data.feature_cache import band_statistics, load_features, load_waveforms
 from scenelet.data.group_division import split_groups
 from scenelet.data.splits import Split, make_split
@@ -91,12 +91,14 @@ def load_dataset(table: ClipTable, config: RunConfig, statistics: DeviceStatisti
         statistics: those by recording device, of the run that is compressed; None: computed if they are needed.
 
     Raises:
-        SceneletError: as `add_background`, `make_split`, `load_features`, `device_statistics`, and
-            `impulse_responses`, whose files are checked here.
+        SceneletError: as `add_background`, `make_split`, `check_standardized_devices`, `load_features`,
+            `device_statistics`, and `impulse_responses`, whose files are checked here.
     """
     impulse_responses(config)
     table = add_background(table, config.data)
     split = make_split(table, config.split)
+    if config.data.standardize == "device" and statistics is None:
+        check_standardized_devices(split.train, table)
     _print_description(table, split, config)
     clips = (*split.train, *split.validation, *split.test)
     features = load_features(clips, table.root, config.features, config.window)

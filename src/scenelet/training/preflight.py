@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from scenelet.config import RunConfig
-from scenelet.config.run_folder import DataRecord, check_run_exists, is_begun, read_record, read_statistics
+from scenelet.config.run_folder import DataRecord, check_run_exists, read_record, read_statistics
 from scenelet.data.clips import ClipTable
 from scenelet.data.load import load_table
 from scenelet.errors import DataError, UsageError
-from scenelet.model.device_files import GENERAL, SUFFIX
+from scenelet.model.device_files import GENERAL, SUFFIX, check_devices
 from scenelet.training.ranks import Rank, find_rank
 
 
@@ -47,15 +47,18 @@ def check_compress_arguments(run: Path, out: Path) -> None:
     Raises:
         UsageError: `out` is neither the name of a model file nor, for a run with a model per device, a new folder.
         RunError: the run does not exist, or is damaged.
+        DataError: a device with a model of its own has a name that no file can have.
     """
+    check_run_exists(run)
     if out.suffix != SUFFIX:
-        if is_begun(run) and read_record(run).config.data.standardize == "device":
-            check_device_folder(out, [GENERAL, *read_statistics(run).devices])
+        if (record := read_record(run)).config.data.standardize == "device":
+            devices = read_statistics(run).devices
+            check_devices(devices, str(record.data.path))
+            check_device_folder(out, [GENERAL, *devices])
             return
         raise UsageError(f"{out}: a model file's name ends in .scn")
     if out.is_dir():
         raise UsageError(f"{out}: is a folder; give the name of the file to write")
-    check_run_exists(run)
 
 
 def check_device_folder(out: Path, names: Iterable[str]) -> None:

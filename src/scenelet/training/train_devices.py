@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from scenelet.config import TrainerConfig
 from scenelet.data.clips import ClipTable
 from scenelet.errors import UsageError
 from scenelet.model.device_files import GENERAL
@@ -21,6 +22,7 @@ def train_devices(
     resume: bool = False,
     teachers: Sequence[Path] = (),
     limits: NetworkLimits = NO_LIMITS,
+    trainer: TrainerConfig | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Train the runs in their order.
 
@@ -30,6 +32,8 @@ def train_devices(
         recipe, resume, teachers: as for `scenelet.training.train.train`, for each run.
         limits: maximum costs of the network. The general run searches it, and the others have the same network.
 
+        trainer: as for `scenelet.training.train.train`, for runs that keep their settings.
+
     Returns:
         The content of `metrics.json` of each run, by its name.
 
@@ -37,7 +41,7 @@ def train_devices(
         UsageError: there are teachers, and each run has a standardization of its own.
         SceneletError: as `scenelet.training.train.train`. Finished runs stay.
     """
-    if teachers and any(run.config.data.standardize == "device" for run in runs):
+    if teachers and any(run.config and run.config.data.standardize == "device" for run in runs):
         raise UsageError(
             "--teacher has one standardization, and with data.standardize = 'device' each run has its own;"
             " leave one of the two out"
@@ -55,6 +59,7 @@ def train_devices(
             teachers=teachers,
             limits=limits if number == 1 or not has_general else NO_LIMITS,
             source=run.source,
+            trainer=trainer,
             description=f"Training {run.name}",
         )
     return results

@@ -4,6 +4,7 @@ Device s1 of the data set records 12 dB less than device a, and s4 half of that.
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ import torch
 from scenelet.config.recipes import load_recipe
 from scenelet.config.run_folder import read_record, read_statistics
 from scenelet.data.device_bands import BandMap
-from scenelet.errors import UsageError
+from scenelet.data.load import load_table
+from scenelet.errors import DataError, UsageError
 from scenelet.evaluation.evaluate import evaluate
 from scenelet.inference.classifier import Classifier
 from scenelet.inference.device_models import DeviceModels
@@ -50,6 +52,17 @@ def test_run_stores_the_statistics_of_complete_devices(run: Path) -> None:
     state = torch.load(run / "model.pt", weights_only=True)
     np.testing.assert_array_equal(state["mean"], np.float32(statistics.all.mean))
     np.testing.assert_array_equal(state["std"], np.float32(statistics.all.std))
+
+
+def test_device_that_no_file_can_name_is_refused_before_training(
+    device_set: Path, tiny_settings: list[str], tmp_path: Path
+) -> None:
+    table = load_table(device_set)
+    clips = tuple(replace(clip, device="手机") if clip.device == "a" else clip for clip in table.clips)
+    config = load_recipe("low_complexity", [*tiny_settings, "data.standardize=device"])
+    with pytest.raises(DataError, match=r"devices\.csv: device '手机' names no file"):
+        train(replace(table, clips=clips), tmp_path / "run", config)
+    assert not (tmp_path / "run").exists()
 
 
 def test_files_differ_in_the_standardization_only(folder: Path) -> None:

@@ -18,7 +18,7 @@ from scenelet.nn.quantize import quantize
 from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.training.compression import sensitivity
 from scenelet.training.compression.compress import compress
-from scenelet.training.compression.sensitivity import LayerLoss, layer_losses, write_sensitivity
+from scenelet.training.compression.sensitivity import LayerLoss, layer_losses, sensitivity_files
 from scenelet.training.dataset import Dataset, load_dataset
 from scenelet.training.measure import evaluate_network
 from scenelet.training.train import train
@@ -129,24 +129,20 @@ LOSSES = [LayerLoss("none", "", 0, 0.5)] + [
 ]
 
 
-def test_write_sensitivity_writes_files_next_to_the_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_sensitivity(tmp_path / "my.model.scn", LOSSES)
-    table, plot = (tmp_path / f"my.model.sensitivity.{kind}" for kind in ("csv", "png"))
-    assert {*tmp_path.iterdir()} == {table, plot}
-    rows = list(csv.DictReader(table.read_text().splitlines()))
+def test_sensitivity_files_lie_next_to_the_model() -> None:
+    files = sensitivity_files(Path("my.model.scn"), LOSSES)
+    table, plot = (files.pop(Path(f"my.model.sensitivity.{kind}")) for kind in ("csv", "png"))
+    assert (files, type(table), type(plot)) == ({}, str, bytes)
+    rows = list(csv.DictReader(str(table).splitlines()))
     assert [(row["layer"], row["change"], int(row["weights"]), float(row["log_loss"])) for row in rows] == [
         (loss.layer, loss.change, loss.weights, loss.log_loss) for loss in LOSSES
     ]
-    assert plot.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
-    err = capsys.readouterr().err
-    assert table.name in err
-    assert plot.name in err
+    assert plot[:8] == b"\x89PNG\r\n\x1a\n"
 
 
-def test_write_sensitivity_same_losses_give_the_same_plot(tmp_path: Path) -> None:
-    def plot(name: str, losses: list[LayerLoss]) -> bytes:
-        write_sensitivity(tmp_path / f"{name}.scn", losses)
-        return (tmp_path / f"{name}.sensitivity.png").read_bytes()
+def test_sensitivity_files_of_the_same_losses_have_the_same_plot() -> None:
+    def plot(name: str, losses: list[LayerLoss]) -> bytes | str:
+        return sensitivity_files(Path(f"{name}.scn"), losses)[Path(f"{name}.sensitivity.png")]
 
     worse = [*LOSSES[:-1], LayerLoss("rb1.conv1", "int4", 3_000, 0.6)]
     assert plot("first", LOSSES) == plot("second", LOSSES) != plot("worse", worse)

@@ -1,14 +1,18 @@
 """Runs to compress, and where their model files go."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from scenelet.config import RunConfig
+from scenelet.config import RunConfig, WindowConfig
 from scenelet.config.run_folder import METRICS, RECORD, WEIGHTS, read_record
-from scenelet.errors import DataError, RunError, UsageError
+from scenelet.errors import DataError, ModelFileError, RunError, UsageError
+from scenelet.model.file import encode_model
+from scenelet.nn.convert import to_scene_model
 from scenelet.training.compression.targets import compression_targets
+from scenelet.training.network import load_network
 
 
 @pytest.fixture
@@ -26,8 +30,9 @@ def test_single_run_needs_the_name_of_a_file(finished_run: tuple[Path, RunConfig
     assert compression_targets(run, file) == {run: file}
     with pytest.raises(UsageError, match=r"a model file's name ends in \.scn"):
         compression_targets(run, tmp_path / "models")
-    with pytest.raises(RunError, match="not a run folder"):
-        compression_targets(tmp_path, file)
+    for out in (file, tmp_path / "models"):
+        with pytest.raises(RunError, match="not a run folder"):
+            compression_targets(tmp_path, out)
 
 
 def test_several_runs_need_a_folder(runs: Path, tmp_path: Path) -> None:
@@ -43,7 +48,15 @@ def test_runs_without_a_general_one_need_its_file(runs: Path, tmp_path: Path) ->
     with pytest.raises(RunError, match=r"holds no run named general; .* to .*models/general\.scn first"):
         compression_targets(runs, tmp_path / "models")
     (tmp_path / "models").mkdir()
-    (tmp_path / "models" / "general.scn").touch()
+    record, file = read_record(runs / "s1"), tmp_path / "models" / "general.scn"
+    network = load_network(runs / "s1", record)
+    model = to_scene_model(network, record.labels, record.config.features, record.config.window)
+    own = {"labels": model.labels[::-1], "window": WindowConfig(seconds=7)}
+    for name, words in (("labels", "classes"), ("window", "windows")):
+        file.write_bytes(encode_model(replace(model, **{name: own[name]})))
+        with pytest.raises(ModelFileError, match=rf"general\.scn: its {words} are not those of .*s1; put the model"):
+            compression_targets(runs, tmp_path / "models")
+    file.write_bytes(encode_model(model))
     assert list(compression_targets(runs, tmp_path / "models")) == [runs / "s1"]
 
 

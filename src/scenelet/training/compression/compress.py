@@ -11,23 +11,26 @@ from scipy.stats import binomtest
 from scenelet.config.run_folder import check_same_split, read_record, read_statistics
 from scenelet.data.clips import ClipTable
 from scenelet.data.splits import split_table
-from scenelet.model.device_files import SUFFIX
+from scenelet.model.device_files import GENERAL, SUFFIX
 from scenelet.model.sizes import file_parts
 from scenelet.nn import prune
 from scenelet.nn.ensemble import member_count
 from scenelet.training.compression.build_model import BuiltModel, build_model
 from scenelet.training.compression.device_models import device_model_files
-from scenelet.training.compression.sensitivity import layer_losses, write_sensitivity
+from scenelet.training.compression.sensitivity import layer_losses, sensitivity_files
 from scenelet.training.compression.settings import compress_settings, read_changes
 from scenelet.training.dataset import Dataset, load_dataset, without_device_maps
 from scenelet.training.network import load_network
 from scenelet.training.preflight import check_compress_arguments, load_recorded_table
 from scenelet.utils.console import print_message, print_warning, progress_only
-from scenelet.utils.files import make_folder, replace_files
+from scenelet.utils.files import Content, make_folder, replace_files
 from scenelet.utils.text import pluralize
 
 MAX_LAYERS_PRINTED = 3
 MIN_CLIPS = 30  # with fewer held-out clips, the accuracy says little
+
+Data = str | os.PathLike[str] | ClipTable | Dataset | None
+"""Recordings of a run: path, table or loaded data set; None: as the run recorded them."""
 
 
 def compress(
@@ -40,7 +43,7 @@ def compress(
     dtype: Literal["fp16", "fp32", "int8", "int4", "auto"] | None = None,
     ramp: float | None = None,
     sensitivity: bool = False,
-    data: str | os.PathLike[str] | ClipTable | Dataset | None = None,
+    data: Data = None,
 ) -> dict[str, Any]:
     """Prune the network of a run, fine-tune it with the mask held, and write it as a `.scn` file.
 
@@ -75,8 +78,49 @@ def compress(
         SceneletError: there is no such run, the recordings have changed, a setting is invalid or has no effect, or
             `max_bytes` is too small. `out` is not touched then.
     """
-    run, out = Path(run), Path(out)
     changes = read_changes(settings, sparsity=sparsity, max_bytes=max_bytes, dtype=dtype, ramp=ramp)
+    return compress_runs({Path(run): Path(out)}, settings=changes, sensitivity=sensitivity, data={Path(run): data})[
+        Path(out)
+    ]
+
+
+def compress_runs(
+    targets: Mapping[Path, Path], *, settings: Mapping[str, Any], sensitivity: bool, data: Mapping[Path, Data]
+) -> dict[Path, dict[str, Any]]:
+    """Compress runs whose model files belong together, and write all files after the last run.
+
+    So an interruption leaves no folder with models of two trainings.
+
+    Args:
+        targets: run folder -> `out`, see `scenelet.training.compression.targets.compression_targets`.
+        settings: see `scenelet.training.compression.settings.read_changes`.
+        sensitivity: as `compress`.
+        data: as `compress`, by run folder.
+
+    Returns:
+        What `compress` returns, by `out`.
+
+    Raises:
+        SceneletError: as `compress`. No file is touched then.
+    """
+    files, results = dict[Path, Content](), {}
+    for run, out in targets.items():
+        own, results[out] = _compress(run, out, settings, sensitivity, data[run])
+        files |= own
+    # replace_files hides the last file first, so a folder of models has a general one only if it is complete
+    ordered = sorted(files, key=lambda path: path.name == f"{GENERAL}{SUFFIX}")
+    for folder in {path.parent for path in files}:
+        make_folder(folder)
+    replace_files({path: files[path] for path in ordered})
+    if extra := [str(path) for path in files if path.suffix != SUFFIX]:
+        print_message(f"written: {', '.join(extra)}")
+    return results
+
+
+def _compress(
+    run: Path, out: Path, changes: Mapping[str, Any], sensitivity: bool, data: Data
+) -> tuple[dict[Path, Content], dict[str, Any]]:
+    """Return the files of a compressed run, and what `compress` returns."""
     check_compress_arguments(run, out)
     record = read_record(run)
     config = compress_settings(record.config, changes)
@@ -99,15 +143,13 @@ def compress(
             )
     built = build_model(network, record, dataset, config)
     _print_warnings(built)
-    if sensitivity:
-        write_sensitivity(out, layer_losses(load_network(run, record), dataset))
-    files = {out: built.file}
-    if is_folder:
-        files = {out / f"{name}{SUFFIX}": file for name, file in device_model_files(built, dataset).items()}
-        make_folder(out)
-    replace_files(files)
     summary = {"members": member_count(network.network)} | _summary(built)
-    return summary | ({"files": {path.name: len(file) for path, file in files.items()}} if is_folder else {})
+    models = {out: built.file}
+    if is_folder:
+        models = {out / f"{name}{SUFFIX}": file for name, file in device_model_files(built, dataset).items()}
+        summary["files"] = {path.name: len(file) for path, file in models.items()}
+    extra = sensitivity_files(out, layer_losses(load_network(run, record), dataset)) if sensitivity else {}
+    return {**extra, **models}, summary
 
 
 def _summary(built: BuiltModel) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from scenelet.nn.quantize import LEVELS, quantize
 from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.training.dataset import Dataset, subset
 from scenelet.training.measure import evaluate_network
-from scenelet.utils.console import print_message, track
-from scenelet.utils.files import csv_text, replace_files
+from scenelet.utils.console import track
+from scenelet.utils.files import csv_text
 
 SPARSITIES = (0.5, 0.8, 0.9, 0.95)
 MAX_CLIPS = 100  # enough to rank the layers; every layer is measured several times
@@ -62,12 +62,11 @@ def layer_losses(network: StandardizedNetwork, dataset: Dataset, max_clips: int 
     return losses
 
 
-def write_sensitivity(model: Path, losses: Sequence[LayerLoss]) -> None:
-    """Write `NAME.sensitivity.csv` and `.png` next to the model file `NAME.scn`."""
+def sensitivity_files(model: Path, losses: Sequence[LayerLoss]) -> dict[Path, bytes | str]:
+    """Return the content of `NAME.sensitivity.csv` and `.png`, next to the model file `NAME.scn`."""
     table, picture = (model.with_suffix(f".sensitivity.{kind}") for kind in ("csv", "png"))
     text = csv_text([field.name for field in fields(LayerLoss)], map(astuple, losses))
-    replace_files({picture: _plot(losses), table: text})
-    print_message(f"written: {table}, {picture}")
+    return {picture: _plot(losses), table: text}
 
 
 def _changes(weight: torch.Tensor, sparsities: Sequence[float]) -> Iterator[tuple[str, torch.Tensor]]:

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from scenelet.config.run_folder import is_begun, is_finished, read_record
-from scenelet.errors import RunError, UsageError
-from scenelet.model.device_files import GENERAL, SUFFIX, check_devices, is_device_folder
+from scenelet.errors import ModelFileError, RunError, UsageError
+from scenelet.model.device_files import GENERAL, SUFFIX, check_devices
+from scenelet.model.file import read_model
 from scenelet.training.preflight import check_compress_arguments, check_device_folder
 
 
@@ -18,6 +19,7 @@ def compression_targets(run: Path, out: Path) -> dict[Path, Path]:
     Raises:
         UsageError: `out` is not the name that fits.
         RunError: there is no run, one is not finished, there is no general one, or their labels differ.
+        ModelFileError: the general model in `out` is damaged, or its classes or input are not those of the runs.
     """
     runs = [] if is_begun(run) or not run.is_dir() else sorted(filter(is_begun, run.iterdir()))
     if not runs:
@@ -30,14 +32,29 @@ def compression_targets(run: Path, out: Path) -> dict[Path, Path]:
             raise RunError(f"{path}: this run has not finished; resume it with `scenelet train ... --resume`")
     names = [path.name for path in runs]
     check_devices((name for name in names if name != GENERAL), str(run))
-    if GENERAL not in names and not is_device_folder(out):
+    general = out / f"{GENERAL}{SUFFIX}"
+    if GENERAL not in names and not general.is_file():
         raise RunError(
             f"{run}: holds no run named {GENERAL}; compress the run or copy the model that these runs started from to"
-            f" {out / f'{GENERAL}{SUFFIX}'} first"
+            f" {general} first"
         )
     check_device_folder(out, [*names, GENERAL])
     labels = {path: read_record(path).labels for path in runs}
     for path in runs:
         if labels[path] != labels[runs[0]]:
             raise RunError(f"{path}: its labels are not those of {runs[0]}; give runs on the same classes")
+    if GENERAL not in names:
+        _check_general(general, runs[0])
     return {path: out / f"{path.name}{SUFFIX}" for path in runs}
+
+
+def _check_general(file: Path, run: Path) -> None:
+    """Check that a model can answer next to the models of runs that started from it."""
+    model, record = read_model(file), read_record(run)
+    wanted = {"classes": record.labels, "features": record.config.features, "windows": record.config.window}
+    found = {"classes": model.labels, "features": model.features, "windows": model.window}
+    for name, value in wanted.items():
+        if found[name] != value:
+            raise ModelFileError(
+                f"{file}: its {name} are not those of {run}; put the model there that the runs started from"
+            )
