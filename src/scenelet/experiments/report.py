@@ -109,7 +109,7 @@ def markdown(compared: Mapping[str, Any]) -> str:
     ]
     notes = [f"- {note}" for note in [*_notes(compared), *([BEST_EPOCH_NOTE] if with_epochs else [])]]
     choices = ["", *choices_markdown(compared)] if compared["choices"] else []
-    devices = ["", *table] if (table := device_table([*compared["rows"], *mean])) else []
+    devices = ["", *table] if (table := device_table(compared["rows"], compared["mean_row"])) else []
     lines = [f"## {compared['title']}", "", *markdown_table(columns, rows), "", *notes, *devices, *choices]
     return "\n".join(lines) + "\n"
 
@@ -185,7 +185,7 @@ def _notes(compared: Mapping[str, Any]) -> list[str]:
 
 def _most_are_small(compared: Mapping[str, Any]) -> bool:
     """Return whether most differences between the paper's accuracies are below the ± of both rows."""
-    accuracies = [row["paper"]["accuracy"] / 100 for row in compared["rows"] if row["paper"]]
+    accuracies: list[float] = [row["paper"]["accuracy"] / 100 for row in compared["rows"] if row["paper"]]
     widths = [binomial_half_width(accuracy, compared["paper_clips"]) for accuracy in accuracies]
     are_small = [
         abs(one - other) < min(width, other_width)
