@@ -177,6 +177,11 @@ class TestLoadTableOfCsv:
         table = load_table(csv("filename,label,split\na.wav,x,Training\nb.wav,y,val\n"))
         assert [clip.split for clip in table.clips] == ["train", "validation"]
 
+    def test_device_called_unknown_is_none(self, csv: Callable[..., Path]) -> None:
+        table = load_table(csv("filename,label,device\na.wav,x,Unknown\nb.wav,y,s1\n"))
+        assert [clip.device for clip in table.clips] == [None, "s1"]
+        assert table.devices == ("s1",)
+
     def test_fold_written_as_a_float_is_an_integer(self, csv: Callable[..., Path]) -> None:
         assert load_table(csv("filename,label,fold\na.wav,x,1.0\nb.wav,y,2.0\n")).folds == ("1", "2")
 

@@ -1,5 +1,6 @@
 """`evaluate` on a tiny model: the report's content, and errors before any prediction."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from helpers.device_folder import write_device_folder
 from helpers.tiny_model import changed, tiny_model, with_known_sounds
 from scenelet.errors import AudioError, DataError, SceneletError, UsageError
 from scenelet.evaluation.evaluate import evaluate
+from scenelet.evaluation.report import background_model_text
 from scenelet.inference.classifier import load
 from scenelet.model.file import read_model, write_model
 from scenelet.model.temperature import scale_logits
@@ -187,12 +189,37 @@ def device_table(tone_set: Path, tmp_path: Path) -> Path:
 
 
 def test_evaluate_of_a_folder_uses_the_model_of_each_device(device_table: Path, tmp_path: Path) -> None:
-    folder = write_device_folder(tmp_path / "models", {"general": "other", "a": "low", "s1": "high"})
+    folder = write_device_folder(tmp_path / "models", {"general": "other", "a": "low", "s1": "high", "s8": "low"})
     report = evaluate(str(folder), device_table, tmp_path / "report")
     assert report["confusion"] == [[1, 1, 1], [1, 1, 1], [0, 0, 0]]  # rows high, low, other
-    assert report["device_models"] == {"a": 2, "s1": 2, "general": 2}
+    assert report["device_models"] == {
+        name: {
+            "clips": clips,
+            "sha256": hashlib.sha256((folder / f"{name}.scn").read_bytes()).hexdigest(),
+            "bytes": (folder / f"{name}.scn").stat().st_size,
+        }
+        for name, clips in {"general": 2, "a": 2, "s1": 2, "s8": 0}.items()
+    }
     assert report["accuracy"] == pytest.approx(2 / 6)
-    assert "Clips that each model answered: general 2, a 2, s1 2." in (tmp_path / "report/report.html").read_text()
+    page = (tmp_path / "report/report.html").read_text()
+    sizes = [own["bytes"] for own in report["device_models"].values()]
+    sentence = "Clips that each model answered: general 2, a 2, s1 2, s8 0."
+    assert page.index("<dt>Models</dt>") < page.index(sentence) < page.index("<h2>Classes</h2>")
+    assert f"a folder of 4 models, the largest of {max(sizes):,} bytes" in page
+    assert f"s1 {sizes[2]:,} bytes" in page
+    assert "Provenance and settings of the general model" in page
+    assert "heard the recordings of background" not in page
+
+
+def test_evaluate_of_a_folder_counts_the_false_alarms_of_the_general_model(
+    device_table: Path, tone_set: Path, tmp_path: Path
+) -> None:
+    folder = write_device_folder(tmp_path / "models", {"general": "other", "a": "low"})
+    report = evaluate(str(folder), device_table, tmp_path / "report", background=tone_set.parent)
+    assert background_model_text(report).startswith("The general model heard")
+    page = (tmp_path / "report/report.html").read_text()
+    assert page.index("<h2>False alarms") < page.index(background_model_text(report)) < page.index("<h2>Devices</h2>")
+
     assert evaluate(str(folder / "a.scn"), device_table)["accuracy"] == pytest.approx(3 / 6)
 
 

@@ -1,5 +1,6 @@
 """Selection of the clips to evaluate: the official split's cities, and the clips that it leaves out."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,29 @@ def test_select_subset_of_a_model_trained_on_a_list(tmp_path: Path, has_lists: b
     subset = select_subset(table, None, None, provenance)
     assert {clip.split for clip in subset.clips} == {"test"}
     assert (subset.warning is None) == ("training list of 25 %" in subset.description) == has_lists
+
+
+def test_select_subset_of_a_model_of_one_device_has_the_clips_of_all(
+    device_set: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table, trained = load_table(device_set), SplitConfig(device="s1")
+    provenance = {"split": trained.model_dump(), "split_hash": split_hash(make_split(table, trained))}
+    subset = select_subset(table, None, None, provenance)
+    assert {clip.device for clip in subset.clips} == {"a", "s1", "s4", None}
+    assert {clip.split for clip in subset.clips} == {"test"}
+    assert subset.warning is None
+    without = replace(table, clips=tuple(clip for clip in table.clips if clip.device != "s1"))
+    assert {clip.device for clip in select_subset(without, "test", None, provenance).clips} == {"a", "s4", None}
+    assert "this is not the split that the model was trained with" in capsys.readouterr().err
+
+
+def test_select_subset_of_a_model_of_one_device_without_a_split_of_the_data(device_set: Path) -> None:
+    table = load_table(device_set)
+    table = replace(table, clips=tuple(replace(clip, split=None) for clip in table.clips))
+    trained = SplitConfig(device="s1")
+    own = make_split(table, trained)
+    provenance = {"split": trained.model_dump(), "split_hash": split_hash(own)}
+    subset = select_subset(table, None, None, provenance)
+    assert (subset.name, subset.warning) == ("test", None)
+    assert {clip.name for clip in own.test} < {clip.name for clip in subset.clips}
+    assert not {clip.group for clip in own.train} & {clip.group for clip in subset.clips}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from helpers.example_trials import device_result, random_result
-from scenelet.experiments.answers import pool
+from scenelet.experiments.answers import mean_answers, pool
 from scenelet.experiments.device_metrics import device_metrics, device_table
 
 PLANTED = {"a": 1.0, "b": 0.8, "s4": 0.5}
@@ -64,14 +64,36 @@ def test_device_seen_by_some_trials_is_neither_seen_nor_unseen() -> None:
     assert (found["seen_devices"]["clips"], found["unseen_devices"]["clips"]) == (180, 60)
 
 
+def cells_of(lines: list[str]) -> list[list[str]]:
+    """The cells of a table's header and rows."""
+    header, _, *rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("|")]
+    return [header, *rows]
+
+
 def test_device_table_has_a_row_per_system_and_a_column_per_device() -> None:
     rows = [{"name": name, **metrics_of(device_result(PLANTED, ("a", "b")))} for name in ("old", "new")]
     lines = device_table(rows)
-    header, _, old, new = (line.strip("| ").split(" | ") for line in lines[2:6])
-    assert header == ["system", "a", "b", "s4 (unseen)", "all seen", "all unseen", "seen minus unseen, points"]
+    header, old, new = cells_of(lines)
+    assert header == ["system", "a", "b", "s4", "all seen", "all unseen", "seen minus unseen, points"]
     assert (old[0], new[0]) == ("old", "new")
-    assert header[3] == "s4 (unseen)"
-    rows[0]["per_device"]["s4"]["seen_in_training"] = True  # as with more training data
-    assert device_table(rows)[2].startswith("| system | a | b | s4 | all seen |")
     values = [float(cell.split(" ")[0]) for cell in old[1:]]
     assert values == [100.0, 80.0, 50.0, 90.0, 50.0, 40.0]
+    assert "only the devices that all rows" not in "\n".join(lines)
+
+
+def test_device_table_marks_the_devices_that_a_row_was_not_trained_on() -> None:
+    """The rows were trained on other devices, so that one has seen what another has not."""
+    trained = {"small": ("a",), "large": ("a", "b")}
+    pooled = {name: pool([device_result(PLANTED, devices)]) for name, devices in trained.items()}
+    rows = [{"name": name, **device_metrics(own, np.random.default_rng(0))} for name, own in pooled.items()]
+    mean = {"name": "mean", **device_metrics(mean_answers([*pooled.values()]), np.random.default_rng(0))}
+    lines = device_table(rows, mean)
+    cells = cells_of(lines)
+    marked = {row[0]: [name for name, cell in zip(cells[0], row, strict=True) if cell.endswith("*")] for row in cells}
+    assert marked == {"system": [], "small": ["b", "s4"], "large": ["s4"], "mean": ["s4"]}
+    text = "\n".join(lines)
+    assert "- *: no training clip of this row comes from the device." in text
+    assert "'mean': all seen and all unseen have only the devices that all rows have seen, or have not." in text
+    assert float(cells[3][4].split(" ")[0]) == 100.0  # of device a alone
+    assert "all rows have seen" not in "\n".join(device_table(rows))
+    assert "- *:" not in "\n".join(device_table([{"name": "old", **metrics_of(device_result(PLANTED))}]))

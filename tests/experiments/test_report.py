@@ -60,6 +60,34 @@ def test_markdown_explains_the_columns() -> None:
     assert len({line.count("|") for line in rows}) == 1
 
 
+@pytest.mark.parametrize(
+    ("accuracies", "is_said"),
+    [
+        ((98.0, 98.1, 97.9), True),
+        ((42.4, 45.3, 50.3, 53.2, 57.0), False),
+        ((98.0, 98.1, 90.0), False),
+        ((98.0,), False),
+    ],
+    ids=["close", "far apart", "one of three pairs", "one row"],
+)
+def test_markdown_says_if_most_differences_of_the_paper_are_small(accuracies: tuple[float, ...], is_said: bool) -> None:
+    figures = [PaperFigures(accuracy=accuracy, parameters="1K") for accuracy in accuracies]
+    rows = [System(name=f"row {number}", paper=paper) for number, paper in enumerate(figures)]
+    table = TABLE.model_copy(update={"rows": (*rows, System(name="old")), "mean_row": "mean"})
+    results = [SystemResult(row, CONFIG, RESULTS[0].trials, 2) for row in table.rows]
+    text = markdown(compare(table, results, "some data", "it", "comparison", False))
+    assert ("Most differences between the paper's rows are smaller." in text) == is_said
+    assert "We added the ±" in text
+
+
+def test_markdown_mean_of_the_papers_rows_has_no_interval() -> None:
+    table = TABLE.model_copy(update={"rows": (TABLE.rows[0],), "mean_row": "mean"})
+    text = markdown(compare(table, RESULTS[:1], "some data", "it", "comparison", False))
+    mean = next(line for line in text.splitlines() if line.startswith("| mean |"))
+    assert "| 98.0 |" in mean
+    assert "98.0 ± 0.42" in text
+
+
 def test_markdown_names_unfinished_systems() -> None:
     old, new = RESULTS
     half = SystemResult(old.system, CONFIG, old.trials[:1], 2)
@@ -121,7 +149,7 @@ def test_markdown_shows_devices_and_the_mean_row() -> None:
     assert means[0].startswith("| mean of the splits | 47.50 [")
     assert means[1].startswith("| mean of the splits | 75.00 [")  # device a
     assert "'mean of the splits': each clip is averaged over the rows" in text
-    assert "| system | a | s4 (unseen) | all seen | all unseen | seen minus unseen, points |" in text
+    assert "| system | a | s4 | all seen | all unseen | seen minus unseen, points |" in text
     unfinished = [systems[0], SystemResult(TABLE.rows[1], CONFIG, [], 1)]
     text = markdown(compare(table, unfinished, "some data", "it", "comparison", False))
     assert "| mean of the splits |  |" in text

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from scenelet.audio.segment import Segment, part
+from scenelet.model.device_files import UNKNOWN
 from scenelet.utils.text import pluralize
 
 MultiLabel = Literal["refuse", "skip", "first"]
@@ -38,7 +39,7 @@ class Clip:
         fold: fold of the data's own cross-validation, or None.
         split: "train", "validation" or "test" in the data's own split; None if the clip is in none of them.
         city: city of the recording, if it is known.
-        device: recording device, e.g. "a" or "s1", if it is known.
+        device: recording device, e.g. "a" or "s1"; None if it is not known (see `known_device`).
         percent: percentage of the smallest of the data's nested training lists that has the clip, or None.
         start, end: times of the part in seconds; None: the complete recording.
 
@@ -75,6 +76,15 @@ class Clip:
 
 Clips = tuple[Clip, ...]
 """Some clips of a table."""
+
+
+def known_device(name: str) -> str | None:
+    """Return the recording device that data name; None for an empty name and for "unknown", which data sets write.
+
+    >>> known_device("s1"), known_device("Unknown"), known_device("")
+    ('s1', None, None)
+    """
+    return name if name and name.lower() != UNKNOWN else None
 
 
 @dataclass(frozen=True)

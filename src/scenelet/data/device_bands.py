@@ -17,7 +17,7 @@ from scenelet.data.band_maps import BandMaps
 from scenelet.data.clips import Clip, ClipTable
 from scenelet.data.feature_cache import ClipFeatures, band_statistics
 from scenelet.errors import DataError
-from scenelet.model.device_files import UNKNOWN, check_devices
+from scenelet.model.device_files import check_devices
 from scenelet.utils.console import print_message
 from scenelet.utils.text import first_few
 
@@ -34,13 +34,13 @@ def missing_labels(train: Iterable[Clip], labels: Iterable[str]) -> dict[str, li
     """Return the labels of which each recording device has no training clip, by device, both sorted.
 
     >>> from pathlib import Path
-    >>> clips = [Clip(Path(name), name, name[0], name, device=name[1:]) for name in ("xa", "ya", "xs1", "xunknown")]
+    >>> clips = [Clip(Path(name), name, name[0], name, device=name[1:]) for name in ("xa", "ya", "xs1")]
     >>> missing_labels(clips, ["x", "y"])
     {'a': [], 's1': ['y']}
     """
     found: dict[str, set[str]] = {}
     for clip in train:
-        if clip.device is not None and clip.device != UNKNOWN:
+        if clip.device is not None:
             found.setdefault(clip.device, set()).add(clip.label)
     wanted = set(labels)
     return {device: sorted(wanted - found[device]) for device in sorted(found)}
@@ -75,7 +75,7 @@ def device_statistics(features: ClipFeatures, clips: Sequence[Clip], background:
         DataError: no device has a training clip of each class.
     """
     own = np.array([clip.label != background for clip in clips])
-    devices = np.array([clip.device or UNKNOWN for clip in clips])
+    devices = np.array([clip.device for clip in clips], object)
     missing = missing_labels(clips, {clip.label for clip in clips} - {background})
     if not (complete := [device for device, labels in missing.items() if not labels]):
         raise DataError(
@@ -121,7 +121,7 @@ def standardize_devices(features: ClipFeatures, clips: Sequence[Clip], statistic
     numbers = {device: number for number, device in enumerate(maps, 1)}
     of_row = np.zeros(len(features.values), np.int32)
     for clip, first, count in zip(clips, features.first, features.count, strict=True):
-        of_row[first : first + count] = numbers.get(clip.device or UNKNOWN, 0)
+        of_row[first : first + count] = 0 if clip.device is None else numbers.get(clip.device, 0)
     return replace(features, maps=BandMaps(of_row, scale, shift))
 
 

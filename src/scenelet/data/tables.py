@@ -7,7 +7,7 @@ from pathlib import Path, PurePath, PurePosixPath
 
 from scenelet.audio.formats import EXTENSIONS, UNREADABLE_EXTENSIONS
 from scenelet.audio.segment import segment_name
-from scenelet.data.clips import SPLIT_NAMES, SPLITS, Clip, ClipTable, MultiLabel, subsets_of_names
+from scenelet.data.clips import SPLIT_NAMES, SPLITS, Clip, ClipTable, MultiLabel, known_device, subsets_of_names
 from scenelet.data.delimited import FILE_COLUMNS, TABLE_EXTENSIONS, TableRow, column_name, read_head, read_rows
 from scenelet.data.label_files import has_labels, program_of, read_label_file
 from scenelet.data.labels import LABEL_COLUMNS, check_alike_labels, normalize, single_labels
@@ -248,7 +248,7 @@ def _clip(path: Path, row: TableRow, label: str, name: str, root: Path, span: Sp
         fold=fold or None,
         split=split,
         city=city or None,
-        device=normalize(device) or None,
+        device=known_device(normalize(device)),
         percent=parse_percent(path, row.line, values.get("percent", ""), split),
         start=start,
         end=end,

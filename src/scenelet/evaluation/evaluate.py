@@ -37,7 +37,7 @@ from scenelet.inference.classifier import Classifier, load
 from scenelet.inference.device_models import DeviceModels
 from scenelet.inference.prediction import mean_probabilities
 from scenelet.inference.threshold import general_threshold, json_thresholds
-from scenelet.model.device_files import is_device_folder
+from scenelet.model.device_files import GENERAL, is_device_folder
 from scenelet.model.pretrained import model_path
 from scenelet.model.summary import describe
 from scenelet.utils.console import print_message, print_warning, track
@@ -121,7 +121,7 @@ def evaluate(
         report["false_alarms"] = _false_alarms(classifier, recordings, target_per_hour or TARGET_PER_HOUR, measured)
     report |= _description(model, file, classifier, table, subset, fold)
     if models is not None:
-        report["device_models"] = dict(Counter(models.name_for(clip.device) for clip in subset.clips))
+        report["device_models"] = _describe_models(models, subset.clips)
     if out is not None:
         pages = _pages(classifiers, file, report, measured, table, out, history, examples, audio)
         write_report(out, report, measured, classifier.labels, unmeasured, pages)
@@ -261,6 +261,16 @@ def _description(
         "warning": subset.warning,
         "fold": None if subset.name == "all" else fold or split.fold,
         "city": None if subset.name == "all" or fold else split.city,
+    }
+
+
+def _describe_models(models: DeviceModels, clips: Sequence[Clip]) -> dict[str, dict[str, Any]]:
+    """Return the number of clips that each model of a folder answered, and the SHA-256 and size of its file."""
+    counts = Counter(models.name_for(clip.device) for clip in clips)
+    files = {name: models.path_for(name).read_bytes() for name in (GENERAL, *models.devices)}
+    return {
+        name: {"clips": counts[name], "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+        for name, data in files.items()
     }
 
 

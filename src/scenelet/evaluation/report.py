@@ -15,7 +15,6 @@ from scenelet.evaluation.bootstrap import MIN_GROUPS, interval_text
 from scenelet.evaluation.breakdown import PLURALS, Attribute, gap_text, rows_by
 from scenelet.evaluation.clip_prediction import ClipPrediction
 from scenelet.evaluation.detection import background_text
-from scenelet.model.device_files import GENERAL
 from scenelet.utils.csv_cells import safe_row
 from scenelet.utils.files import csv_text, make_folder, replace_files
 
@@ -121,12 +120,18 @@ def sure_text(report: Mapping[str, Any]) -> str:
 def device_models_text(report: Mapping[str, Any]) -> str:
     """Say how many clips each model of a folder answered; empty for a single model.
 
-    >>> device_models_text({"device_models": {"s1": 1, "general": 3}})
+    >>> device_models_text({"device_models": {"general": {"clips": 3}, "s1": {"clips": 1}}})
     'Clips that each model answered: general 3, s1 1.'
     """
-    counts = sorted(report.get("device_models", {}).items(), key=lambda item: (item[0] != GENERAL, item[0]))
-    answered = ", ".join(f"{name} {clips:,}" for name, clips in counts)
+    answered = ", ".join(f"{name} {own['clips']:,}" for name, own in report.get("device_models", {}).items())
     return f"Clips that each model answered: {answered}." if answered else ""
+
+
+def background_model_text(report: Mapping[str, Any]) -> str:
+    """Say which model of a folder heard the recordings of background; empty for a single model, or without these."""
+    if "device_models" not in report or "false_alarms" not in report:
+        return ""
+    return "The general model heard the recordings of background, so the false alarms and thresholds are its own."
 
 
 def report_table(report: Mapping[str, Any]) -> RenderableType:
@@ -141,7 +146,7 @@ def report_table(report: Mapping[str, Any]) -> RenderableType:
     note = f"Warning: {report['warning']}. " if report.get("warning") else ""
     if report.get("sure"):
         note += f"{sure_text(report)} "
-    for text in (background_text(report), device_models_text(report)):
+    for text in (background_text(report), device_models_text(report), background_model_text(report)):
         note += f"{text} " if text else ""
     shown = [attribute for attribute in PLURALS if rows_by(attribute, report)]
     tables = [_class_table(report), *(_table_by(attribute, report) for attribute in shown)]

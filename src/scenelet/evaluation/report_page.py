@@ -21,7 +21,7 @@ from scenelet.evaluation.figures import (
     reliability_svg,
 )
 from scenelet.evaluation.history import Epoch
-from scenelet.evaluation.report import device_models_text, most_confused, sure_text
+from scenelet.evaluation.report import background_model_text, device_models_text, most_confused, sure_text
 from scenelet.model.rules import RULES
 from scenelet.utils.html import render
 
@@ -85,6 +85,7 @@ def report_page(
         sure=sure_text(report),
         background=background_text(report),
         device_models=device_models_text(report),
+        background_model=background_model_text(report),
         rates=rates_text(report["false_alarms"]) if "false_alarms" in report else "",
         alarms=alarm_rows(report["false_alarms"]) if "false_alarms" in report else [],
         figures={name.removesuffix(".svg"): Markup(svg) for name, svg in figures.items()},  # noqa: S704 - our own SVG

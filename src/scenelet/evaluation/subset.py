@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from scenelet.config import SplitConfig
 from scenelet.data.clips import Clip, ClipTable
-from scenelet.data.splits import make_split, split_hash
+from scenelet.data.splits import Split, make_split, split_hash
 from scenelet.errors import DataError, UsageError
 from scenelet.utils.console import print_message
 
@@ -28,6 +28,9 @@ class Subset:
 def select_subset(table: ClipTable, name: str | None, fold: str | None, provenance: dict[str, Any]) -> Subset:
     """Select the clips to evaluate, and print what was selected.
 
+    The subset of a model that was trained on one recording device has the clips of all devices. A split keeps each
+    clip in the same subset with and without a device, so the model has seen no clip of another subset.
+
     Args:
         table: the labeled recordings.
         name: one of `SUBSETS`. None selects the test subset of the model's own split or of the data's own split, and
@@ -46,6 +49,7 @@ def select_subset(table: ClipTable, name: str | None, fold: str | None, provenan
     settings = trained_split(provenance)
     if settings.percent not in table.percentages:  # the test clips do not need the list
         settings = settings.model_copy(update={"percent": None})
+    device, settings = settings.device, settings.model_copy(update={"device": None})
     if fold is not None:
         settings = settings.model_copy(update={"fold": fold, "city": None})
     needs_split = name is not None or fold is not None or table.has_split
@@ -55,7 +59,7 @@ def select_subset(table: ClipTable, name: str | None, fold: str | None, provenan
         if needs_split:
             raise
         return _all_clips(table)
-    is_training_split = split_hash(split) in [provenance.get(name) for name in ("split_hash", "own_split_hash")]
+    is_training_split = _is_training_split(split, table, settings, device, provenance)
     if not is_training_split and not needs_split:
         return _all_clips(table)
     warning = None
@@ -68,6 +72,26 @@ def select_subset(table: ClipTable, name: str | None, fold: str | None, provenan
     if not clips:
         raise DataError(f"{table.root}: its {name} split is empty; use --split all to measure every clip")
     return Subset(name, clips, f"{name} split of: {split.description}", warning)
+
+
+def _is_training_split(
+    split: Split, table: ClipTable, settings: SplitConfig, device: str | None, provenance: dict[str, Any]
+) -> bool:
+    """Return whether a model was trained with the split of `settings`, or with the part of it that `device` recorded.
+
+    Args:
+        split: the split of the table by `settings`.
+        table: the labeled recordings.
+        settings: the settings of the split, without a device.
+        device: the device of the model's training clips; None: all devices.
+        provenance: the provenance that the model file stores.
+    """
+    if device is not None:
+        try:
+            split = make_split(table, settings.model_copy(update={"device": device}))
+        except DataError:  # the table has no such device, or not each class of it
+            return False
+    return split_hash(split) in [provenance.get(name) for name in ("split_hash", "own_split_hash")]
 
 
 def trained_split(provenance: dict[str, Any]) -> SplitConfig:
@@ -87,11 +111,17 @@ def trained_split(provenance: dict[str, Any]) -> SplitConfig:
 def trained_names(provenance: dict[str, Any], key: str) -> list[str]:
     """Return the names that a model file lists under `key`; an empty list if there is no valid one.
 
-    The keys are "train_cities" and "train_devices": the cities and the devices of the training clips.
+    The keys are "train_cities" and "train_devices": the cities and the devices of the training clips. A model that was
+    fine-tuned on one device started from a network that had learned from others, which its file does not list. So its
+    names are unknown, and the list is empty.
 
     >>> trained_names({"train_cities": ["lyon"]}, "train_cities"), trained_names({}, "train_devices")
     (['lyon'], [])
+    >>> trained_names({"train_devices": ["s1"], "split": {"device": "s1"}, "source": {}}, "train_devices")
+    []
     """
+    if "source" in provenance and trained_split(provenance).device is not None:
+        return []
     stored = provenance.get(key)
     return [name for name in stored if isinstance(name, str)] if isinstance(stored, list) else []
 

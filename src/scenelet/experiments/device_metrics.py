@@ -53,24 +53,25 @@ def _metrics(answers: Answers, own: NDArray[np.bool_], rng: np.random.Generator)
     }
 
 
-def device_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Format the macro accuracies of the rows that have `device_metrics`, as lines of Markdown; empty without any."""
-    measured = [row for row in rows if "per_device" in row]
+def device_table(rows: Sequence[Mapping[str, Any]], mean_row: Mapping[str, Any] | None = None) -> list[str]:
+    """Format the macro accuracies of the rows that have `device_metrics`, as lines of Markdown; empty without any.
+
+    Args:
+        rows: the rows of systems.
+        mean_row: the row with the mean over them; None: there is no such row.
+    """
+    measured = [row for row in (*rows, *([mean_row] if mean_row else [])) if "per_device" in row]
     if not measured:
         return []
     devices = sorted({device for row in measured for device in row["per_device"]})
-    seen_by = {
-        device: [row["per_device"].get(device, {}).get("seen_in_training") for row in measured] for device in devices
-    }
-    unseen = [device for device in devices if all(is_seen is False for is_seen in seen_by[device])]
     subsets = [name for name in SUBSETS if any(name in row for row in measured)]
     has_gap = any("device_gap" in row for row in measured)
-    columns = ["system", *(f"{device} (unseen)" if device in unseen else device for device in devices)]
-    columns += [*(SUBSETS[name] for name in subsets), *(["seen minus unseen, points"] if has_gap else [])]
+    columns = ["system", *devices, *(SUBSETS[name] for name in subsets)]
+    columns += ["seen minus unseen, points"] if has_gap else []
     cells = [
         [
             row["name"],
-            *(_accuracy(row["per_device"].get(device)) for device in devices),
+            *(_device_cell(row["per_device"].get(device)) for device in devices),
             *(_accuracy(row.get(name)) for name in subsets),
             *([interval_text(row["device_gap"], 2, 100, sign=True) if "device_gap" in row else ""] if has_gap else []),
         ]
@@ -81,9 +82,30 @@ def device_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         "",
         *markdown_table(columns, cells),
         "",
-        "- Unseen: no training clip comes from the device. The intervals resample groups with the clips of all their"
-        " devices, because devices that record the same scene are not independent.",
+        *_notes(measured, mean_row),
     ]
+
+
+def _notes(measured: Sequence[Mapping[str, Any]], mean_row: Mapping[str, Any] | None) -> list[str]:
+    """Return the notes below the table of the measured rows, which end with the mean row if it is measured."""
+    notes = [
+        "- The intervals resample groups with the clips of all their devices, because devices that record the same"
+        " scene are not independent."
+    ]
+    if any(own["seen_in_training"] is False for row in measured for own in row["per_device"].values()):
+        notes.insert(0, "- *: no training clip of this row comes from the device.")
+    seen = [{name: own["seen_in_training"] for name, own in row["per_device"].items()} for row in measured]
+    if mean_row is not None and measured[-1] is mean_row and any(own != seen[0] for own in seen):
+        notes.append(
+            f"- '{mean_row['name']}': all seen and all unseen have only the devices that all rows have seen, or have"
+            " not. The rows themselves were trained on different devices, so their columns differ in the devices."
+        )
+    return notes
+
+
+def _device_cell(metrics: Mapping[str, Any] | None) -> str:
+    mark = "*" if metrics is not None and metrics["seen_in_training"] is False else ""
+    return _accuracy(metrics) + mark
 
 
 def _accuracy(metrics: Mapping[str, Any] | None) -> str:

@@ -1,5 +1,6 @@
 """Files of a comparison: Markdown, JSON and CSV."""
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -98,15 +99,17 @@ def markdown(compared: Mapping[str, Any]) -> str:
         *(_own_columns(row, compared["reference"]) for row in compared["rows"]),
         *(_mean_columns(row) for row in mean),
     ]
+    # the ± is that of one row, not of their mean
+    paper_clips = [*[compared["paper_clips"]] * len(compared["rows"]), *[None for _ in mean]]
     rows = [
         own
         + _training_columns(row, with_seeds, with_epochs)
-        + (_paper_columns(row["paper"], compared["paper_clips"]) if with_paper else [])
-        for own, row in zip(own_columns, [*compared["rows"], *mean], strict=True)
+        + (_paper_columns(row["paper"], clips) if with_paper else [])
+        for own, row, clips in zip(own_columns, [*compared["rows"], *mean], paper_clips, strict=True)
     ]
     notes = [f"- {note}" for note in [*_notes(compared), *([BEST_EPOCH_NOTE] if with_epochs else [])]]
     choices = ["", *choices_markdown(compared)] if compared["choices"] else []
-    devices = ["", *table] if (table := device_table([*compared["rows"], *mean])) else []
+    devices = ["", *table] if (table := device_table(compared["rows"], compared["mean_row"])) else []
     lines = [f"## {compared['title']}", "", *markdown_table(columns, rows), "", *notes, *devices, *choices]
     return "\n".join(lines) + "\n"
 
@@ -174,10 +177,21 @@ def _notes(compared: Mapping[str, Any]) -> list[str]:
         name = compared["paper_name"]
         notes.append(
             f"The {name}'s columns were measured on {compared['paper_data']}. We added the ±, which is the binomial"
-            f" 95 % interval of an accuracy on its {compared['paper_clips']:,} test clips. Most differences between the"
-            f" {name}'s rows are smaller."
+            f" 95 % interval of an accuracy on its {compared['paper_clips']:,} test clips."
+            + (f" Most differences between the {name}'s rows are smaller." if _most_are_small(compared) else "")
         )
     return notes
+
+
+def _most_are_small(compared: Mapping[str, Any]) -> bool:
+    """Return whether most differences between the paper's accuracies are below the ± of both rows."""
+    accuracies: list[float] = [row["paper"]["accuracy"] / 100 for row in compared["rows"] if row["paper"]]
+    widths = [binomial_half_width(accuracy, compared["paper_clips"]) for accuracy in accuracies]
+    are_small = [
+        abs(one - other) < min(width, other_width)
+        for (one, width), (other, other_width) in itertools.combinations(zip(accuracies, widths, strict=True), 2)
+    ]
+    return 2 * sum(are_small) > len(are_small)
 
 
 def _notes_on_measurements(compared: Mapping[str, Any], measured: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -93,13 +93,12 @@ def test_each_device_gets_the_answers_of_the_reference(folder: Path, device_set:
 
 def test_results_of_a_file_are_of_its_clips(run: Path, folder: Path, device_set: Path) -> None:
     report = evaluate(str(folder), device_set)
-    assert report["device_models"] == {"a": 4, "s1": 4, "general": 6}
+    counts = {name: own["clips"] for name, own in report["device_models"].items()}
+    assert counts == {"a": 4, "s1": 4, "general": 6}
     metrics = json.loads((run / "metrics.json").read_text())["test"]
     assert metrics["clips"] == 14
-    stored = {
-        name: read_model(folder / f"{name}.scn").results["compressed"]["test"] for name in report["device_models"]
-    }
-    assert {name: result["clips"] for name, result in stored.items()} == report["device_models"]
+    stored = {name: read_model(folder / f"{name}.scn").results["compressed"]["test"] for name in counts}
+    assert {name: result["clips"] for name, result in stored.items()} == counts
     right = sum(result["accuracy"] * result["clips"] for result in stored.values())
     assert right == pytest.approx(report["accuracy"] * 14)
     loss = sum(result["log_loss"] * result["clips"] for result in stored.values()) / 14
