@@ -33,4 +33,4 @@ def test_recording_devices_commands_run(two_devices: Path, tiny: None, run: Call
     for folder in ("models", "standardized"):
         assert {path.stem for path in (two_devices / folder).iterdir()} == {"general", "a", "phone"}
     for _, text in (printed[8], printed[11]):
-        assert "Clips that each model answered: a 4, phone 4." in " ".join(text.split())
+        assert "Clips that each model answered: general 0, a 4, phone 4." in " ".join(text.split())
