@@ -14,7 +14,7 @@ from scenelet.data.clips import ClipTable
 from scenelet.data.device_bands import missing_labels
 from scenelet.data.splits import make_split
 from scenelet.errors import DataError, RunError, UsageError
-from scenelet.model.device_files import GENERAL, UNKNOWN, check_devices
+from scenelet.model.device_files import GENERAL, check_devices
 from scenelet.training.preflight import check_one_device
 from scenelet.utils.console import print_message
 from scenelet.utils.text import first_few
@@ -149,7 +149,7 @@ def _devices(table: ClipTable, config: RunConfig) -> list[str]:
     missing = missing_labels(train, set(table.labels) - added)
     check_devices(missing, str(table.path or table.root))
     for device in table.devices:
-        if device != UNKNOWN and missing.get(device) != []:
+        if missing.get(device) != []:
             lacking = f" of {first_few(missing[device])}" if device in missing else ""
             print_message(
                 f"device {device}: no run of its own, since it has no training clip{lacking}; the general model answers"
