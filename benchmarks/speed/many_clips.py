@@ -115,7 +115,7 @@ def measure(step: str, root: Path) -> dict[str, Any]:
     files = {"check": "cache/statistics-*", "cache": "cache/*/*", "predict": "results/*"}
     written = sum(path.stat().st_size for path in root.glob(files[step])) if step in files else 0
     said = {"said": log.read_text().splitlines()[-1]} if step == "check" else {}
-    return {**rounded, "main_mb": peak.main >> 20, "all_mb": peak.all >> 20, "written_mb": written >> 20, **said}
+    return {**rounded, "main_mib": peak.main >> 20, "all_mib": peak.all >> 20, "written_mib": written >> 20, **said}
 
 
 class PeakMemory(threading.Thread):
@@ -158,12 +158,12 @@ def _own_bytes(process: psutil.Process) -> int:
 def markdown(found: Sequence[dict[str, Any]]) -> str:
     """Return the figures as a table."""
     lines = [
-        "| step | clips | seconds | processor seconds | µs of processor per clip | MB, all processes | MB written |"
+        "| step | clips | seconds | processor seconds | µs of processor per clip | MiB, all processes | MiB written |"
     ]
     lines += ["|---|---|---|---|---|---|---|"]
     for figures in sorted(found, key=lambda each: (ORDER.index(each["step"]), each["clips"])):
         per_clip = 1e6 * figures["cpu_seconds"] / figures["clips"]
-        sizes = f"{per_clip:,.0f} | {figures['all_mb']:,} | {figures['written_mb'] or ''}"
+        sizes = f"{per_clip:,.0f} | {figures['all_mib']:,} | {figures['written_mib'] or ''}"
         times = f"{figures['seconds']:,.1f} | {figures['cpu_seconds']:,.1f}"
         lines.append(f"| {NAMES[figures['step']]} | {figures['clips']:,} | {times} | {sizes} |")
     return "\n".join(lines)

@@ -72,7 +72,7 @@ def test_measure_runs_a_step_in_its_own_process(root: Path, monkeypatch: pytest.
 
 
 def test_markdown_lists_steps_and_numbers_of_clips() -> None:
-    figures = {"seconds": 2.0, "cpu_seconds": 4.0, "all_mb": 100, "written_mb": 0}
+    figures = {"seconds": 2.0, "cpu_seconds": 4.0, "all_mib": 100, "written_mib": 0}
     text = many_clips.markdown([{"clips": clips, "step": "cache", **figures} for clips in (2000, 400)])
     assert text.splitlines()[2:] == [
         "| compute and cache log-mel | 400 | 2.0 | 4.0 | 10,000 | 100 |  |",
