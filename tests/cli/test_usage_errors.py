@@ -16,7 +16,7 @@ WRONG = {
     "trian": "no such command 'trian'. Did you mean 'train'? (see scenelet --help)",
     "submit wriet": "no such command 'wriet'. Did you mean 'write'? (see scenelet submit --help)",
     "train x --recpie y": "no such option: --recpie (Possible options: --recipe, --resume) (see scenelet train --help)",
-    "info esc10 --quite": "no such option: --quite (Possible options: --quiet) (see scenelet info --help)",
+    "info esc10 --quite": "no such option: --quite (Possible options: --quiet, --rule) (see scenelet info --help)",
     "train x": "missing option '--out' (see scenelet train --help)",
     "info": "missing argument 'model' (see scenelet info --help)",
     "info esc10 --format jsno": "invalid value for '--format': 'jsno' is not one of 'table', 'json' (see scenelet info",
