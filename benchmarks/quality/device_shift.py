@@ -61,6 +61,7 @@ METHODS: dict[str, tuple[str, tuple[str, ...]]] = {
     "device responses": ("low_complexity", PLAIN + RESPONSES),
     "both": ("low_complexity", PLAIN + STYLE + RESPONSES),
     "FilterAugment and gain": ("low_complexity", SHORT),
+    "standardized by device": ("low_complexity", (*PLAIN, "data.standardize=device")),
     "all": ("low_complexity", SHORT + STYLE + RESPONSES),
     "dcase2024": ("dcase2024", FEW_CLIPS),
     "dcase2024_baseline": ("dcase2024_baseline", FEW_CLIPS),
