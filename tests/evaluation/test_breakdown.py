@@ -14,7 +14,6 @@ from helpers.example_report import make_prediction
 from scenelet.evaluation.breakdown import (
     MAX_WORST_GROUPS,
     Attribute,
-    development_results,
     group_rows,
     metrics_by,
     rows_by,
@@ -186,31 +185,6 @@ def test_metrics_by_with_unknown_training_have_no_unseen() -> None:
     assert [own["seen_in_training"] for own in report["per_device"].values()] == [None] * 3
     assert list(report) == ["per_device"]
     assert [name for name, _ in rows_by("device", report)] == ["a", "b", "s4"]
-
-
-def test_development_results_are_those_of_the_report() -> None:
-    clips = predictions_of_devices()
-    report = subset_metrics(clips, LABELS) | metrics_by("device", clips, ["a", "b"], LABELS)
-    results = development_results(report)
-    assert results["overall"] == {"accuracy": pytest.approx(8 / 9), "log_loss": report["log_loss"]}
-    assert results["class_wise"]["transportation"]["accuracy"] == pytest.approx(2 / 3)
-    assert results["class_wise"]["indoor"]["log_loss"] == pytest.approx(-np.log(0.8))
-    assert {name: own["accuracy"] for name, own in results["device_wise"].items()} == {
-        "a": 1.0,
-        "b": 1.0,
-        "s4": pytest.approx(2 / 3),
-    }
-    assert results["device_wise"]["a"]["log_loss"] == pytest.approx(-np.log(0.8))
-    assert development_results(subset_metrics(clips, LABELS))["device_wise"] == {}
-
-
-def test_development_results_of_uneven_classes_are_macro_accuracies() -> None:
-    """With a sixth of the wrong clips of device s4, its macro accuracy remains two thirds."""
-    clips = [clip for clip in predictions_of_devices() if clip.is_correct or int(clip.group.split()[1]) < 2]
-    report = subset_metrics(clips, LABELS) | metrics_by("device", clips, ["a", "b"], LABELS)
-    assert report["per_device"]["s4"]["accuracy"] == pytest.approx(24 / 26)
-    assert development_results(report)["device_wise"]["s4"]["accuracy"] == pytest.approx(2 / 3)
-    assert development_results(report)["overall"]["accuracy"] == pytest.approx((2 + 24 / 26) / 3)
 
 
 def test_group_rows_order_by_accuracy_then_size_then_name() -> None:

@@ -18,7 +18,7 @@ def test_check_device_of_a_file_name_returns_it(device: str) -> None:
     "device", ["", ".", "..", "../s1", "a/b", "a\\b", "a b", "-a", ".a", "a.", "é", "a\n", "x" * 101]
 )
 def test_check_device_that_is_no_file_name_raises(device: str) -> None:
-    with pytest.raises(UsageError, match="names no file; use letters, digits"):
+    with pytest.raises(UsageError, match="cannot name a file; use at most 100 letters"):
         check_device(device)
 
 
@@ -30,7 +30,7 @@ def test_check_device_of_a_reserved_name_raises(device: str) -> None:
 
 def test_check_devices_names_the_source_and_equal_files() -> None:
     check_devices(["a", "b", "a"], "meta.csv")
-    with pytest.raises(DataError, match=r"meta\.csv: device 'a b' names no file"):
+    with pytest.raises(DataError, match=r"meta\.csv: device 'a b' cannot name a file"):
         check_devices(["a b"], "meta.csv")
     with pytest.raises(DataError, match=r"meta\.csv: devices 's1' and 'S1' differ only in case; rename one"):
         check_devices(["s1", "S1"], "meta.csv")

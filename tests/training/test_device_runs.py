@@ -67,7 +67,7 @@ def test_device_config_is_shorter_and_slower() -> None:
 @pytest.mark.parametrize(
     ("device", "words"),
     [
-        ("a b", "device 'a b' names no file"),
+        ("a b", "device 'a b' cannot name a file"),
         ("general", "device 'general': this name means the model of all devices"),
         ("S1", "devices 'S1' and 's1' differ only in case"),
     ],

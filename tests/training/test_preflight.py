@@ -73,7 +73,7 @@ def test_check_compress_arguments_refuses_devices_that_no_file_can_name(tmp_path
     record = RunRecord(config=config, recipe="", data=data, labels=("a", "b"), train_counts=(1, 1), versions={})
     write_record(tmp_path / "run", record, "")
     write_statistics(tmp_path / "run", DeviceStatistics(all=bands, devices={"s1": bands, "手机": bands}))
-    with pytest.raises(DataError, match=r"meta\.csv: device '手机' names no file"):
+    with pytest.raises(DataError, match=r"meta\.csv: device '手机' cannot name a file"):
         check_compress_arguments(tmp_path / "run", tmp_path / "models")
     check_compress_arguments(tmp_path / "run", tmp_path / "m.scn")  # one file has no name of a device
 

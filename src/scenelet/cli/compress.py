@@ -70,7 +70,8 @@ def compress(
     for record in records.values():
         compress_settings(record.config, changes)
     # runs of one training have the same recordings, which are looked up once
-    tables = {r.data: load_recorded_table(r.data, data, audio_dir) for r in records.values()}
+    recorded = dict.fromkeys(record.data for record in records.values())
+    tables = {own: load_recorded_table(own, data, audio_dir) for own in recorded}
     with spinner("Loading PyTorch"):
         from scenelet.training.compression.compress import compress_runs
 

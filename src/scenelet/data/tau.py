@@ -11,7 +11,7 @@ one device; the mobile sets are mono and of several. `scenelet.data.tau_sets` ha
 import os
 from pathlib import Path
 
-from scenelet.data.clips import Clip, ClipTable, known_device
+from scenelet.data.clips import Clip, ClipTable
 from scenelet.data.delimited import read_rows
 from scenelet.data.tau_sets import LICENSE, NAME_FORM, TAU_2020_3CLASS, THREE_CLASSES, TauName, parse_name, recognize
 from scenelet.data.tau_splits import Place, official_split, read_split
@@ -68,7 +68,7 @@ def load_tau(
                 fold="1",
                 split=place.split,
                 city=parts.city,
-                device=known_device(parts.device),
+                device=parts.device,
                 percent=place.percent,
             )
         )

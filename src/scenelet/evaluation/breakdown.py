@@ -161,32 +161,6 @@ def gap_text(attribute: Attribute, report: Mapping[str, Any]) -> str:
     return f"Seen minus unseen {PLURALS[attribute]}: macro accuracy {accuracy} points, log loss {loss}."
 
 
-def development_results(report: Mapping[str, Any]) -> dict[str, Any]:
-    """Collect the results that a DCASE submission gives for the development data, from a `report.json`.
-
-    Returns:
-        "overall" {"accuracy", "log_loss"}, "class_wise" {label: the same} and "device_wise" {device: the same}.
-        Overall and for a device, the accuracy is the macro accuracy, from 0 to 1. The values of a class without clips
-        are None. Without known devices, "device_wise" is empty.
-
-    >>> clip = ClipPrediction("a.wav", "rain", "rain", (0.75, 0.25), group="garden", device="s1")
-    >>> report = subset_metrics([clip], ["rain", "sea"]) | metrics_by("device", [clip], [], ["rain", "sea"])
-    >>> development_results(report)["device_wise"]["s1"]["accuracy"]
-    1.0
-    """
-    return {
-        "overall": {"accuracy": report["macro_accuracy"], "log_loss": report["log_loss"]},
-        "class_wise": {
-            label: {"accuracy": own["accuracy"], "log_loss": own["log_loss"]}
-            for label, own in report["per_class"].items()
-        },
-        "device_wise": {
-            device: {"accuracy": own["macro_accuracy"], "log_loss": own["log_loss"]}
-            for device, own in report.get("per_device", {}).items()
-        },
-    }
-
-
 def group_rows(predictions: Sequence[ClipPrediction]) -> list[dict[str, Any]]:
     """Count the correct predictions of each group.
 

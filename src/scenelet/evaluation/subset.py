@@ -47,7 +47,8 @@ def select_subset(table: ClipTable, name: str | None, fold: str | None, provenan
     if name == "all":
         return Subset("all", table.clips, f"all {len(table.clips):,} clips")
     settings = trained_split(provenance)
-    if settings.percent not in table.percentages:  # the test clips do not need the list
+    lacks_list = settings.percent is not None and settings.percent not in table.percentages
+    if lacks_list and name in (None, "test"):  # the test clips do not need the list
         settings = settings.model_copy(update={"percent": None})
     device, settings = settings.device, settings.model_copy(update={"device": None})
     if fold is not None:
@@ -65,6 +66,8 @@ def select_subset(table: ClipTable, name: str | None, fold: str | None, provenan
     warning = None
     if not is_training_split:
         warning = "this is not the split that the model was trained with, so it may have seen some clips in training"
+        if lacks_list:
+            warning = "the data lacks the training list of the model, so it may have seen some clips in training"
         print_message(f"warning: {warning}")
     print_message(split.description)
     name = name or "test"

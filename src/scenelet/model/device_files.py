@@ -13,7 +13,7 @@ GENERAL = "general"
 UNKNOWN = "unknown"
 """Name of a recording device that is not known, as data sets write it."""
 SUFFIX = ".scn"
-_SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def check_device(device: str) -> str:
@@ -27,7 +27,8 @@ def check_device(device: str) -> str:
     """
     if _SAFE.fullmatch(device) is None or device.endswith("."):
         raise UsageError(
-            f"device {device!r} names no file; use letters, digits, '-', '_' and '.' only, with a letter or digit first"
+            f"device {device!r} cannot name a file; use at most 100 letters, digits, '-', '_' and '.', with a letter or"
+            " digit first"
         )
     if device.lower() in (GENERAL, UNKNOWN):
         raise UsageError(f"device {device!r}: this name means the model of all devices; give the device another name")

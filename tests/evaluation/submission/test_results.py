@@ -59,7 +59,7 @@ def test_check_model_refuses_the_report_of_a_folder_of_models(tmp_path: Path) ->
     model, path = tmp_path / "general.scn", tmp_path / "report.json"
     model.write_bytes(b"one")
     values = report_values(FIRST, model="models", model_sha256=hashlib.sha256(b"one").hexdigest())
-    path.write_text(json.dumps({**values, "device_models": {"general": 9, "s1": 6}}))
+    path.write_text(json.dumps({**values, "device_models": {"general": {"clips": 9, "sha256": "0", "bytes": 1}}}))
     with pytest.raises(DataError, match=rf"is the report of models, a folder of device models, not of {model}; run"):
         read_report(path, FIRST).check_model(path, str(model))
 

@@ -60,7 +60,7 @@ def test_device_that_no_file_can_name_is_refused_before_training(
     table = load_table(device_set)
     clips = tuple(replace(clip, device="手机") if clip.device == "a" else clip for clip in table.clips)
     config = load_recipe("low_complexity", [*tiny_settings, "data.standardize=device"])
-    with pytest.raises(DataError, match=r"devices\.csv: device '手机' names no file"):
+    with pytest.raises(DataError, match=r"devices\.csv: device '手机' cannot name a file"):
         train(replace(table, clips=clips), tmp_path / "run", config)
     assert not (tmp_path / "run").exists()
 

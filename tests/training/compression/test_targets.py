@@ -1,5 +1,6 @@
 """Runs to compress, and where their model files go."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,10 @@ def runs(finished_run: tuple[Path, RunConfig], tmp_path: Path) -> Path:
         (tmp_path / "runs" / name).mkdir(parents=True)
         for file in (RECORD, WEIGHTS, METRICS):
             shutil.copy(finished_run[0] / file, tmp_path / "runs" / name / file)
+    record = tmp_path / "runs" / "s1" / RECORD
+    values = json.loads(record.read_text())
+    values["config"]["split"]["device"] = "s1"
+    record.write_text(json.dumps(values))
     return tmp_path / "runs"
 
 
@@ -41,6 +46,12 @@ def test_several_runs_need_a_folder(runs: Path, tmp_path: Path) -> None:
     assert compression_targets(runs, out) == {runs / name: out / f"{name}.scn" for name in ("general", "s1")}
     with pytest.raises(UsageError, match=r"holds 2 runs; give a folder for their model files as --out"):
         compression_targets(runs, tmp_path / "m.scn")
+
+
+def test_run_of_another_training_is_refused(runs: Path, tmp_path: Path) -> None:
+    (runs / "s1").rename(runs / "sweep")
+    with pytest.raises(RunError, match=r"sweep: is not a run of `train --each-device`; move it to another folder"):
+        compression_targets(runs, tmp_path / "models")
 
 
 def test_runs_without_a_general_one_need_its_file(runs: Path, tmp_path: Path) -> None:
@@ -63,7 +74,7 @@ def test_runs_without_a_general_one_need_its_file(runs: Path, tmp_path: Path) ->
 def test_unsuitable_runs_raise(runs: Path, tmp_path: Path) -> None:
     out = tmp_path / "models"
     (runs / "s1").rename(runs / "a b")
-    with pytest.raises(DataError, match="device 'a b' names no file"):
+    with pytest.raises(DataError, match="device 'a b' cannot name a file"):
         compression_targets(runs, out)
     (runs / "a b").rename(runs / "s1")
     record = read_record(runs / "s1").model_copy(update={"labels": ("low", "high")})

@@ -12,7 +12,7 @@ from scenelet.data.clips import ClipTable
 from scenelet.data.tau_sets import DEVICE_SEGMENTS, MAIN_DEVICE, SLICES, TauName, parse_name, recognize
 from scenelet.utils.text import first_few, pluralize
 
-ADVICE = "unpack all audio archives, or leave it so if you chose a part of the set"
+ADVICE = "unpack all audio archives, or ignore this if you use only a part of the set"
 
 
 def tau_gap_findings(table: ClipTable) -> Iterator[Finding]:

@@ -36,7 +36,7 @@ class EvaluationReport(BaseModel, allow_inf_nan=False):
     split: str = "test"
     synthetic: bool = False
     warning: str | None = None
-    device_models: dict[str, int] | None = None
+    device_models: dict[str, Any] | None = None
 
     def check_model(self, path: Path, model: str) -> None:
         """Check that this report, read from `path`, is that of a model file or a built-in model.

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from scenelet.model.device_files import SUFFIX
 from scenelet.nn import prune
 from scenelet.nn.quantize import LEVELS, quantize
 from scenelet.nn.standardize import StandardizedNetwork
@@ -63,8 +64,9 @@ def layer_losses(network: StandardizedNetwork, dataset: Dataset, max_clips: int 
 
 
 def sensitivity_files(model: Path, losses: Sequence[LayerLoss]) -> dict[Path, bytes | str]:
-    """Return the content of `NAME.sensitivity.csv` and `.png`, next to the model file `NAME.scn`."""
-    table, picture = (model.with_suffix(f".sensitivity.{kind}") for kind in ("csv", "png"))
+    """Return the content of `NAME.sensitivity.csv` and `.png`, next to the file `NAME.scn` or the folder `NAME`."""
+    name = model.stem if model.suffix == SUFFIX else model.name
+    table, picture = (model.with_name(f"{name}.sensitivity.{kind}") for kind in ("csv", "png"))
     text = csv_text([field.name for field in fields(LayerLoss)], map(astuple, losses))
     return {picture: _plot(losses), table: text}
 

@@ -39,10 +39,12 @@ def compression_targets(run: Path, out: Path) -> dict[Path, Path]:
             f" {general} first"
         )
     check_device_folder(out, [*names, GENERAL])
-    labels = {path: read_record(path).labels for path in runs}
-    for path in runs:
-        if labels[path] != labels[runs[0]]:
+    records = {path: read_record(path) for path in runs}
+    for path, record in records.items():
+        if record.labels != records[runs[0]].labels:
             raise RunError(f"{path}: its labels are not those of {runs[0]}; give runs on the same classes")
+        if record.config.split.device != (None if path.name == GENERAL else path.name):
+            raise RunError(f"{path}: is not a run of `train --each-device`; move it to another folder")
     if GENERAL not in names:
         _check_general(general, runs[0])
     return {path: out / f"{path.name}{SUFFIX}" for path in runs}
