@@ -13,7 +13,7 @@ from scenelet.cli.options import (
     DataArgument,
     Format,
     FormatOption,
-    ModelArgument,
+    ModelsArgument,
     MultiLabel,
     QuietOption,
 )
@@ -29,7 +29,7 @@ class Audio(StrEnum):
 
 
 def evaluate(
-    model: ModelArgument,
+    model: ModelsArgument,
     data: DataArgument,
     out: Annotated[Path | None, typer.Option(help="Folder for the report: report.html, figures and data.")] = None,
     fold: Annotated[str | None, typer.Option(help="Fold that is the test split (default: as in training).")] = None,

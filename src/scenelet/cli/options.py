@@ -67,6 +67,9 @@ def change_option(help: str) -> object:
 
 
 ModelArgument = Annotated[str, typer.Argument(help=MODEL_HELP, autocompletion=models)]
+ModelsArgument = Annotated[
+    str, typer.Argument(help=f"{MODEL_HELP} Or a folder of models by recording device.", autocompletion=models)
+]
 DataArgument = Annotated[Path, typer.Argument(help=DATA_HELP)]
 AudioDirOption = Annotated[
     Path | None,

@@ -13,7 +13,7 @@ from scenelet.cli.bulk_job import discard_stdout, get_single_source, print_summa
 from scenelet.cli.options import (
     Engine,
     EngineOption,
-    ModelArgument,
+    ModelsArgument,
     ProtocolOption,
     QuietOption,
     RetryErrorsOption,
@@ -42,7 +42,7 @@ MANY_WINDOWS = 12
 
 
 def predict(
-    model: ModelArgument,
+    model: ModelsArgument,
     paths: Annotated[
         list[str] | None,
         typer.Argument(

@@ -28,7 +28,7 @@ def reproduce(
     table: Annotated[
         str,
         typer.Argument(
-            help="Table: table2, table3, table4, ablation, imbalance, default, or a TOML file.",
+            help="Table: table2, table3, table4, ablation, imbalance, default, dcase2024, or a TOML file.",
             autocompletion=tables,
         ),
     ],
