@@ -27,5 +27,5 @@ def test_check_partial_download_names_the_gaps(command: Command, tmp_path: Path)
     lines = [line.split(maxsplit=3) for line in out.splitlines() if line.split()[1] == "missing"]
     assert [words[0] for words in lines] == ["error", "warning", "warning", "warning"]
     assert "21 of the 340 recordings in meta.csv are missing" in out
-    assert "no recordings of device s6, which the published set has; unpack all audio archives, or leave it so" in out
+    assert "no recordings of device s6, which the published set has; unpack all audio archives, or ignore this" in out
     assert "1 segment lacks slices (bus-lyon-100-1000-b: 4); unpack all audio archives" in out
