@@ -41,10 +41,9 @@ def load_table(
     A table has a column of recordings (`scenelet.data.delimited.FILE_COLUMNS`) and one of classes
     (`scenelet.data.labels.LABEL_COLUMNS`). Further columns are `fold`, `group`, `split`, `city`, `device` and
     `percent` (`scenelet.data.percent`), and the times of parts of recordings
-    (`scenelet.data.segments.START_COLUMNS`, `END_COLUMNS`). The recordings are in
-    `audio_dir`, or else next to the table or in a folder next to it with "audio" in its name. A recording without a
-    group is a group of its own, with all its parts. The table is `synthetic` if each value of a column `source` begins
-    with "synthetic".
+    (`scenelet.data.segments.START_COLUMNS`, `END_COLUMNS`). The recordings are in `audio_dir`, or else next to the
+    table or in a folder next to it with "audio" in its name. A recording without a group is a group of its own, with
+    all its parts. The table is `synthetic` if each value of a column `source` begins with "synthetic".
 
     Args:
         path: a folder or a table; "~" is the home folder.

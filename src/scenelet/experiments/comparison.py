@@ -71,11 +71,10 @@ def compare(
 
     Returns:
         Values for JSON: "title", "name", "data", "recipe", "synthetic", "reference", "paper_name",
-            "paper_data", "paper_clips",
-        "checkpoint", "versions" (each set of software versions), "rows", "mean_row", "choices" and
-        "pooled_choice" (the results of `select_system` and `select_pooled` in `scenelet.experiments.selection`), and
-        "as_chosen" ("macro_accuracy" and "log_loss" {value, low, high} if each of these folds is tested with its own
-        choice; None until all of these trials are finished).
+        "paper_data", "paper_clips", "checkpoint", "versions" (each set of software versions), "rows", "mean_row",
+        "choices" and "pooled_choice" (the results of `select_system` and `select_pooled` in
+        `scenelet.experiments.selection`), and "as_chosen" ("macro_accuracy" and "log_loss" {value, low, high} if each
+        of these folds is tested with its own choice; None until all of these trials are finished).
 
         A row has "name", "trials", "trials_expected", "paper" and "settings" (those that differ from their defaults).
         If a trial is finished, it also has "clips" (a clip held out in several trials counts several times),

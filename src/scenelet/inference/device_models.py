@@ -10,8 +10,7 @@ from scenelet.errors import AudioError, ModelFileError, UsageError
 from scenelet.inference.classifier import Classifier, OnError, check_on_error, load
 from scenelet.inference.prediction import Prediction, raise_at_end, return_error
 from scenelet.inference.runtimes import RuntimeName
-from scenelet.model.device_files import GENERAL as GENERAL
-from scenelet.model.device_files import UNKNOWN, device_files, is_device_folder
+from scenelet.model.device_files import GENERAL, UNKNOWN, device_files, is_device_folder
 from scenelet.model.file import read_model
 from scenelet.model.scene_model import SceneModel
 from scenelet.utils.console import print_message

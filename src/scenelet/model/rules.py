@@ -45,7 +45,7 @@ class Rule:
 
     @property
     def text(self) -> str:
-        """What the rule counts and its limits, in words.
+        """Description of what the rule counts, and of its limits.
 
         >>> RULES["dcase2020"].text, RULES["disk"].text
         ('kept weights without norms; limit 500 KiB', 'the file, everything in it')

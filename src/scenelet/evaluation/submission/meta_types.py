@@ -109,7 +109,7 @@ OptionalUrl = Annotated[
 YesNo = Annotated[Any, advice(lambda value: isinstance(value, bool), "true or false")]
 Affiliation = Annotated[Any, advice(_is_affiliation, "a section with abbreviation, institute and location")]
 Minutes = Annotated[Any, advice(within, "a number of minutes")]
-Count = Annotated[Any, advice(_or_null(_is_integer), "a whole number")]
+Count = Annotated[Any, advice(_or_null(_is_integer), "an integer")]
 Amount = Annotated[Any, advice(_or_null(within), "a number of at least 0, or null")]
 Result = Annotated[Any, rule(_or_null(lambda value: number(value) is not None), "a number, or null")]
 Percentage = Annotated[Result, advice(_or_null(lambda value: within(value, 100)), "a percentage")]
@@ -129,7 +129,7 @@ DESCRIPTION: dict[str, Any] = {
 }
 """Types of the keys of `system.description`; all others are `OptionalTags`."""
 COMPLEXITY: dict[str, Any] = {
-    "total_parameters": Annotated[Any, rule(_parses_as_integer, "an integer"), advice(_is_integer, "a whole number")],
+    "total_parameters": Annotated[Any, rule(_parses_as_integer, "an integer"), advice(_is_integer, "an integer")],
     "total_parameters_non_zero": Count,
 }
 """Types of the keys of `system.complexity`; all others are `Amount`."""

@@ -32,14 +32,17 @@ def check_files(paths: Sequence[Path], challenge: Challenge, partial: bool = Fal
         DataError: a file cannot be read.
     """
 
-    def read(path: Path) -> bytes:
-        try:
-            with path.open("rb") as file:
-                return file.read(max_bytes(challenge))
-        except OSError as error:
-            raise DataError(f"{path}: cannot be read ({error.strerror}); give a file of a submission") from None
+    files = [(path.name, functools.partial(read_file, path, max_bytes(challenge))) for path in paths]
+    return check_system(files, challenge, partial=partial)
 
-    return check_system([(path.name, functools.partial(read, path)) for path in paths], challenge, partial=partial)
+
+def read_file(path: Path, limit: int) -> bytes:
+    """Read at most `limit` bytes of a file of a submission. Raises DataError if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(limit)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); give a file of a submission") from None
 
 
 def check_system(

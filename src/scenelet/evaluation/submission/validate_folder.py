@@ -11,7 +11,7 @@ from scenelet.data.download.unzip import DAMAGE
 from scenelet.errors import DataError, UsageError, escape_unprintable
 from scenelet.evaluation.submission.challenge import Challenge
 from scenelet.evaluation.submission.faults import Fault
-from scenelet.evaluation.submission.validate import Read, check_files, check_system, max_bytes
+from scenelet.evaluation.submission.validate import Read, check_files, check_system, max_bytes, read_file
 
 TASK_FOLDER, REPORT_ENDING, MAX_SYSTEMS = "task1", ".pdf", 4
 MAX_FILES = 1000  # a submission has about thirty
@@ -130,18 +130,10 @@ def _folder_files(folder: Path, most: int) -> dict[str, Read]:
         folders.sort()
         for name in sorted(names):
             path = Path(parent, name)
-            found[path.relative_to(folder).as_posix()] = functools.partial(_read_file, path, most)
+            found[path.relative_to(folder).as_posix()] = functools.partial(read_file, path, most)
             if len(found) > MAX_FILES:
                 return found
     return found
-
-
-def _read_file(path: Path, most: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(most)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); {FIX}") from None
 
 
 def _read_entry(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int) -> bytes:
